@@ -1,0 +1,1 @@
+"""How staged changes reach the target, one file per mode."""

@@ -1,0 +1,1 @@
+"""What a user writes: the settings of a replication task."""

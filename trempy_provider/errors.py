@@ -1,0 +1,228 @@
+"""Every error this package raises, in one page.
+
+An error says where the operator has to look (its family), whether it mends by itself (its policy) and
+what to do (its hint).
+A message names the object, what was seen and what is allowed.
+It never carries row values, keys, payloads or connection strings.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+
+class RetryPolicy(Enum):
+    """Tell who ends the failure: time, or a person."""
+
+    BY_ITSELF = "retry by itself"
+    AFTER_FIX = "retry after a fix"
+
+
+class TrempyError(Exception):
+    """The root of all errors of this package."""
+
+    policy = RetryPolicy.AFTER_FIX
+    hint = "Read the message; the cause is named there."
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        if hint is not None:
+            self.hint = hint
+
+
+class ConfigurationError(TrempyError):
+    """The settings or a connection are wrong."""
+
+    hint = "Correct the settings; `trempy check` validates them without changing anything."
+
+
+class SettingsError(ConfigurationError):
+    """The settings do not validate; the message lists every problem with its field."""
+
+
+class UnsupportedOptionError(ConfigurationError):
+    """The settings ask for something this version does not execute."""
+
+    hint = "Remove the option: nothing that is not executed is accepted silently."
+
+
+class PreflightError(ConfigurationError):
+    """The pre-flight checks found an error; the message lists all of them with their remedies."""
+
+    hint = "Mend what is listed, then run `trempy check`."
+
+
+class SourceError(TrempyError):
+    """The source server refused or failed."""
+
+    hint = "Look at the source server's log."
+
+
+class SourceUnavailableError(SourceError):
+    """The source cannot be reached, or the connection was lost."""
+
+    policy = RetryPolicy.BY_ITSELF
+    hint = (
+        "The connection is tried again with backoff; check the host, the port and the network if it persists."
+    )
+
+
+class SourcePermissionError(SourceError):
+    """The source role lacks a right."""
+
+    hint = "Grant what is named; the README lists the exact grants of the source role."
+
+
+class SlotError(SourceError):
+    """A replication slot cannot be used."""
+
+
+class SlotInUseError(SlotError):
+    """Another process is reading the slot."""
+
+    policy = RetryPolicy.BY_ITSELF
+    hint = "Another capture of this task is running, or an old one has not noticed its end yet."
+
+
+class SlotCreationBlockedError(SlotError):
+    """The slot could not be created in time because old transactions are open in the cluster."""
+
+    hint = "End the transactions named (`select pg_terminate_backend(pid)`), or raise slot_creation_timeout_seconds."
+
+
+class NoFreeSlotError(SlotError):
+    """All replication slots or walsenders of the source are in use."""
+
+    hint = "Raise max_replication_slots and max_wal_senders on the source, or drop unused slots."
+
+
+class SlotLostError(SlotError):
+    """The slot is gone, invalidated or not the one this task was set up with: changes are missing."""
+
+    hint = "The gap cannot be closed from the slot. Run `trempy reload` to load the tables again from zero."
+
+
+class WrongSystemError(SourceError):
+    """The source is not the server (or timeline) this task was set up with."""
+
+    hint = "Point the task at its own source, or run `trempy reload` to start from the new one."
+
+
+class CopyError(SourceError):
+    """Copying a table failed."""
+
+
+class ProtocolError(TrempyError):
+    """Bytes do not follow the protocol they claim."""
+
+    hint = "This is a defect or a damaged message; keep the message and report it."
+
+
+class WireFormatError(ProtocolError):
+    """A batch from the broker cannot be decoded."""
+
+    hint = "The message was not written by a compatible version; look at it in the dead-letter queue."
+
+
+class GapError(ProtocolError):
+    """Batches are missing between the checkpoint and the batch received."""
+
+    hint = (
+        "A batch was lost between capture and apply (queue purged, or a message dead-lettered). "
+        "Put the dead letter back, or run `trempy reload`."
+    )
+
+
+class BrokerError(TrempyError):
+    """The broker refused or failed."""
+
+    hint = "Look at the broker's log."
+
+
+class BrokerUnavailableError(BrokerError):
+    """The broker cannot be reached, or the connection was lost."""
+
+    policy = RetryPolicy.BY_ITSELF
+    hint = (
+        "The connection is tried again with backoff; check the host, the port and the network if it persists."
+    )
+
+
+class BrokerPermissionError(BrokerError):
+    """The broker refused the login, the virtual host or an operation."""
+
+    hint = (
+        "Check login, password and virtual host, and the user's configure, write and read permissions on it."
+    )
+
+
+class TopologyError(BrokerError):
+    """A queue or exchange is missing or declared otherwise."""
+
+    hint = "Run `trempy setup`; if the object belongs to something else, delete or rename it."
+
+
+class PublishError(BrokerError):
+    """The broker did not take a message (nack, or returned as unroutable)."""
+
+    policy = RetryPolicy.BY_ITSELF
+    hint = "The batch is sent again from the slot; nothing is lost. Check the broker's alarms and the queue."
+
+
+class DeadLetterError(BrokerError):
+    """A batch failed too often and lies in the dead-letter queue; the task stops to keep the order."""
+
+    hint = "Mend the cause named, put the message back, then start the task again."
+
+
+class TargetError(TrempyError):
+    """The target server refused or failed."""
+
+    hint = "Look at the target server's log."
+
+
+class TargetUnavailableError(TargetError):
+    """The target cannot be reached, or the connection was lost."""
+
+    policy = RetryPolicy.BY_ITSELF
+    hint = (
+        "The connection is tried again with backoff; check the host, the port and the network if it persists."
+    )
+
+
+class TargetPermissionError(TargetError):
+    """The target role lacks a right."""
+
+    hint = "Grant what is named; the README lists the exact grants of the target role."
+
+
+class TargetSchemaError(TargetError):
+    """A target table cannot take the rows of its source."""
+
+    hint = "Change the target table, or let the task create it (create_table_if_not_exists, recreate_table_if_exists)."
+
+
+class MetadataError(TargetError):
+    """The task's metadata is missing or of another version."""
+
+    hint = "Run `trempy setup`."
+
+
+class ApplyError(TargetError):
+    """A row could not be applied and the task's policy says stop."""
+
+    hint = "Mend the row or the table; the batch is applied again from where it stopped."
+
+
+class JobInProgressError(TargetError):
+    """Another process is doing the same job for this task."""
+
+    policy = RetryPolicy.BY_ITSELF
+    hint = "Wait until it ends, or stop it."
+
+
+class StoppedError(TrempyError):
+    """The job was asked to stop and left everything as it was."""
+
+    policy = RetryPolicy.BY_ITSELF
+    hint = "Start it again; it goes on where it stopped."

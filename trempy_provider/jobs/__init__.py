@@ -1,0 +1,1 @@
+"""The product: one use case per file."""

@@ -1,0 +1,1 @@
+"""Airflow operators, one per job."""

@@ -1,0 +1,1 @@
+"""The pure core: bytes and values, no driver and no server."""
