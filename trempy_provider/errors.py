@@ -87,7 +87,10 @@ class SlotInUseError(SlotError):
 class SlotCreationBlockedError(SlotError):
     """The slot could not be created in time because old transactions are open in the cluster."""
 
-    hint = "End the transactions named (`select pg_terminate_backend(pid)`), or raise slot_creation_timeout_seconds."
+    hint = (
+        "End the transactions named (`select pg_terminate_backend(pid)`), "
+        "or raise slot_creation_timeout_seconds."
+    )
 
 
 class NoFreeSlotError(SlotError):
@@ -199,7 +202,10 @@ class TargetPermissionError(TargetError):
 class TargetSchemaError(TargetError):
     """A target table cannot take the rows of its source."""
 
-    hint = "Change the target table, or let the task create it (create_table_if_not_exists, recreate_table_if_exists)."
+    hint = (
+        "Change the target table, or let the task create it "
+        "(create_table_if_not_exists, recreate_table_if_exists)."
+    )
 
 
 class MetadataError(TargetError):

@@ -22,7 +22,7 @@ class Lsn(int):
         """Read the form `16/B374D848`; raise ProtocolError for anything else."""
         match = _LSN_PATTERN.fullmatch(text)
         if match is None:
-            raise ProtocolError(f"not an LSN: {text!r} (expected two hexadecimal halves, such as 16/B374D848)")
+            raise ProtocolError(f"not an LSN: {text!r} (expected two hexadecimal halves: 16/B374D848)")
         return cls(int(match[1], 16) << 32 | int(match[2], 16))
 
     def __str__(self) -> str:

@@ -1,0 +1,224 @@
+"""Sessions with the source and the target: pinned settings, translated errors, transactions.
+
+A session is autocommit outside `transaction()`.
+Its settings are pinned so that a value's text form is the same on both sides, whatever the server, the
+database or the role has been configured to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
+from importlib.resources import files
+from types import TracebackType
+from typing import Any, Protocol
+
+import psycopg2
+from psycopg2 import sql
+from psycopg2.extensions import TRANSACTION_STATUS_IDLE
+
+from trempy_provider.postgres.parameters import ConnectionParameters
+from trempy_provider.postgres.translation import translate
+
+PINNED_SETTINGS = {
+    "search_path": "pg_catalog",
+    "timezone": "UTC",
+    "datestyle": "ISO, YMD",
+    "intervalstyle": "postgres",
+    "extra_float_digits": "3",
+    "bytea_output": "hex",
+    "xmloption": "content",
+    "lc_monetary": "C",
+    "client_encoding": "UTF8",
+    "standard_conforming_strings": "on",
+    "row_security": "off",
+    "statement_timeout": "0",
+    "idle_in_transaction_session_timeout": "0",
+    "lock_timeout": "60s",
+}
+Query = str | bytes | sql.Composable
+
+
+class Reader(Protocol):
+    """What COPY FROM STDIN reads from."""
+
+    def read(self, size: int = ..., /) -> bytes:
+        """Return up to `size` bytes, b"" at the end."""
+
+    def readline(self, size: int = ..., /) -> bytes:
+        """Return a line; COPY never asks for one."""
+
+
+class Writer(Protocol):
+    """What COPY TO STDOUT writes to."""
+
+    def write(self, chunk: bytes, /) -> object:
+        """Take a chunk."""
+
+
+class Endpoint:
+    """The source or the target of a task: opens sessions, reading the parameters anew each time."""
+
+    def __init__(
+        self, read_parameters: Callable[[], ConnectionParameters], *, task_name: str, role: str
+    ) -> None:
+        self._read_parameters = read_parameters
+        self.task_name = task_name
+        self.role = role
+
+    def parameters(self) -> ConnectionParameters:
+        """Return the connection's fields as they are now."""
+        return self._read_parameters()
+
+    def application_name(self, job: str) -> str:
+        """Return the name under which the server's activity view shows a job."""
+        return f"trempy/{self.task_name}/{job}"[:63]
+
+    def connect(self, job: str) -> Session:
+        """Open a session; raise SourceError or TargetError subclasses."""
+        return Session(self.parameters(), role=self.role, application_name=self.application_name(job))
+
+
+class Session:
+    """One connection to a server; not shared between threads, except for `cancel`."""
+
+    def __init__(self, parameters: ConnectionParameters, *, role: str, application_name: str) -> None:
+        self.parameters = parameters
+        self.role = role
+        with self._translated():
+            self._connection = psycopg2.connect(parameters.dsn(application_name=application_name))
+            self._connection.autocommit = True
+            self._pin()
+
+    def _pin(self) -> None:
+        assignments = sql.SQL(", ").join(
+            sql.SQL("set_config({}, {}, false)").format(sql.Literal(name), sql.Literal(value))
+            for name, value in PINNED_SETTINGS.items()
+        )
+        with self._connection.cursor() as cursor:
+            cursor.execute(sql.SQL("select {}").format(assignments))
+        self._connection.set_client_encoding("UTF8")
+
+    @property
+    def server_version(self) -> int:
+        """The server's version as a number: 150018 for 15.18."""
+        return int(self._connection.server_version)
+
+    @property
+    def backend_pid(self) -> int:
+        """The process id of the server process."""
+        return int(self._connection.info.backend_pid)
+
+    @property
+    def in_transaction(self) -> bool:
+        """Tell whether a transaction is open."""
+        return bool(self._connection.info.transaction_status != TRANSACTION_STATUS_IDLE)
+
+    @property
+    def closed(self) -> bool:
+        """Tell whether the connection is closed or known to be lost."""
+        return bool(self._connection.closed)
+
+    def execute(self, query: Query, params: Any = None) -> int:
+        """Run a statement and return its row count."""
+        with self._translated(), self._connection.cursor() as cursor:
+            cursor.execute(query, params)
+            return int(cursor.rowcount)
+
+    def fetch_all(self, query: Query, params: Any = None) -> list[tuple[Any, ...]]:
+        """Run a query and return its rows."""
+        with self._translated(), self._connection.cursor() as cursor:
+            cursor.execute(query, params)
+            return cursor.fetchall()
+
+    def fetch_one(self, query: Query, params: Any = None) -> tuple[Any, ...] | None:
+        """Run a query and return its first row, or None."""
+        with self._translated(), self._connection.cursor() as cursor:
+            cursor.execute(query, params)
+            return cursor.fetchone()
+
+    def fetch_value(self, query: Query, params: Any = None) -> Any:
+        """Run a query and return the first column of its first row, or None."""
+        row = self.fetch_one(query, params)
+        return None if row is None else row[0]
+
+    def copy_to(self, query: Query, stream: Writer) -> int:
+        """Run COPY … TO STDOUT into `stream` and return the row count."""
+        with self._translated(), self._connection.cursor() as cursor:
+            cursor.copy_expert(query, stream, 1 << 18)
+            return int(cursor.rowcount)
+
+    def copy_from(self, query: Query, stream: Reader) -> int:
+        """Run COPY … FROM STDIN from `stream` and return the row count."""
+        with self._translated(), self._connection.cursor() as cursor:
+            cursor.copy_expert(query, stream, 1 << 18)
+            return int(cursor.rowcount)
+
+    @contextmanager
+    def transaction(self, *, isolation: str | None = None, read_only: bool = False) -> Iterator[None]:
+        """Run the block in one transaction: commit at its end, roll back when it raises."""
+        begin = "begin" + (f" isolation level {isolation}" if isolation else "")
+        self.execute(begin + (" read only" if read_only else ""))
+        try:
+            yield
+        except BaseException:
+            self._roll_back()
+            raise
+        self.execute("commit")
+
+    def _roll_back(self) -> None:
+        if not self._connection.closed:
+            try:
+                self._connection.rollback()
+            except psycopg2.Error:  # the connection is gone: so is the transaction
+                self._connection.close()
+
+    @contextmanager
+    def savepoint(self, name: str) -> Iterator[None]:
+        """Run the block under a savepoint: undo it, and only it, when the block raises."""
+        identifier = sql.Identifier(name)
+        self.execute(sql.SQL("savepoint {}").format(identifier))
+        try:
+            yield
+        except BaseException:
+            if not self._connection.closed:
+                self.execute(sql.SQL("rollback to savepoint {0}; release savepoint {0}").format(identifier))
+            raise
+        self.execute(sql.SQL("release savepoint {}").format(identifier))
+
+    def notices(self) -> list[str]:
+        """Return and forget the server's notices."""
+        notices = [notice.strip() for notice in self._connection.notices]
+        self._connection.notices.clear()
+        return notices
+
+    def cancel(self) -> None:
+        """Ask the server to cancel the running statement; may be called from another thread."""
+        if not self._connection.closed:
+            self._connection.cancel()
+
+    def close(self) -> None:
+        """Close the connection; an open transaction is rolled back."""
+        self._connection.close()
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except psycopg2.Error as error:
+            raise translate(error, role=self.role, where=self.parameters.where) from error
+
+
+@cache
+def static_sql(name: str) -> str:
+    """Return the text of `postgres/sql/<name>.sql`."""
+    return files("trempy_provider.postgres").joinpath("sql", f"{name}.sql").read_text(encoding="utf-8")
