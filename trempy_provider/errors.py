@@ -8,6 +8,7 @@ It never carries row values, keys, payloads or connection strings.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import Enum
 
 
@@ -36,8 +37,29 @@ class ConfigurationError(TrempyError):
     hint = "Correct the settings; `trempy check` validates them without changing anything."
 
 
+@dataclass(frozen=True, slots=True)
+class FieldProblem:
+    """What is wrong with one field of the settings, in the words of the user."""
+
+    path: str
+    message: str
+    seen: str | None = None
+    allowed: str | None = None
+
+    def __str__(self) -> str:
+        seen = "" if self.seen is None else f"; seen {self.seen}"
+        allowed = "" if self.allowed is None else f"; allowed: {self.allowed}"
+        return f"{self.path}: {self.message}{seen}{allowed}"
+
+
 class SettingsError(ConfigurationError):
     """The settings do not validate; the message lists every problem with its field."""
+
+    def __init__(
+        self, message: str, *, problems: tuple[FieldProblem, ...] = (), hint: str | None = None
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.problems = problems
 
 
 class UnsupportedOptionError(ConfigurationError):
@@ -113,6 +135,12 @@ class WrongSystemError(SourceError):
 
 class CopyError(SourceError):
     """Copying a table failed."""
+
+
+class FullLoadError(TrempyError):
+    """Tables could not be loaded; the message names each with its cause."""
+
+    hint = "Mend what is named, then start the full load again: tables that are ready are not touched."
 
 
 class ProtocolError(TrempyError):

@@ -170,7 +170,8 @@ class Session:
     def _roll_back(self) -> None:
         if not self._connection.closed:
             try:
-                self._connection.rollback()
+                with self._connection.cursor() as cursor:  # rollback() does nothing in autocommit
+                    cursor.execute("rollback")
             except psycopg2.Error:  # the connection is gone: so is the transaction
                 self._connection.close()
 
@@ -196,7 +197,8 @@ class Session:
     def cancel(self) -> None:
         """Ask the server to cancel the running statement; may be called from another thread."""
         if not self._connection.closed:
-            self._connection.cancel()
+            with self._translated():
+                self._connection.cancel()
 
     def close(self) -> None:
         """Close the connection; an open transaction is rolled back."""

@@ -1,0 +1,58 @@
+SHELL := /bin/bash
+PYTHONS := python3 python3.13 python3.12 python3.11 python3.10 /usr/bin/python3
+IS_RECENT := import sys; sys.exit(sys.version_info < (3, 10))
+PYTHON ?= $(shell for p in $(PYTHONS); do $$p -c '$(IS_RECENT)' 2>/dev/null && echo $$p && break; done)
+ifeq ($(PYTHON),)
+$(error Python 3.10 or later is needed: install it, or name it with PYTHON=...)
+endif
+BIN := .venv/bin
+PYTEST := $(BIN)/python -m pytest
+export PYTHONDONTWRITEBYTECODE := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help print-python venv servers unit test lint types contracts demo demo-down constraints dist clean
+
+help:  ## list these commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+print-python:
+	@echo $(PYTHON)
+
+venv: .venv/installed  ## create .venv and install the project with exact versions
+
+.venv/installed: setup.cfg pyproject.toml constraints.txt sandbox/install.py
+	$(PYTHON) -m sandbox.install venv
+
+servers:  ## install RabbitMQ and PostgreSQL if they are missing and we may
+	@$(PYTHON) -m sandbox.install servers
+
+unit: venv  ## run the tests that need no server
+	$(PYTEST) tests/unit $(ARGS)
+
+test: venv servers  ## run every test
+	$(PYTEST) $(ARGS)
+
+lint: venv  ## check style and format
+	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+types: venv  ## check types
+	$(BIN)/mypy
+
+contracts: venv  ## check who imports whom
+	$(BIN)/lint-imports
+
+demo: venv  ## copy and follow a live shop database through Airflow (DEMO_ONCE=1: check, then end)
+	@$(BIN)/python -m sandbox.demo
+
+demo-down:  ## remove everything the demo started
+	@$(PYTHON) -m sandbox.demo.down
+
+constraints: venv  ## write constraints.txt anew after a change of dependencies
+	$(BIN)/uv pip compile setup.cfg --extra test --universal --python-version 3.10 -q \
+		--no-header --no-annotate --no-emit-index-url -o constraints.txt
+
+dist: venv  ## build the wheel and the source archive into dist/
+	$(BIN)/uv build -q --out-dir dist
+
+clean:  ## delete what builds and checks leave; .venv stays
+	rm -rf build dist *.egg-info .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,0 +1,120 @@
+"""Compare two databases table by table: row counts and checksums, computed inside PostgreSQL.
+
+A checksum is the sum of a hash of each row's text: the order of rows does not matter, duplicates do.
+Columns are taken in the order of their names, so the order of columns does not matter either.
+"""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg2
+from psycopg2 import sql
+
+# A row's text depends on these settings.
+TEXT_SETTINGS = {
+    "timezone": "UTC",
+    "datestyle": "ISO",
+    "intervalstyle": "postgres",
+    "extra_float_digits": "3",
+    "bytea_output": "hex",
+    "search_path": "pg_catalog",
+}
+
+LIST_TABLES = """
+select format('%s.%s', nspname, relname)
+from pg_class join pg_namespace on pg_namespace.oid = relnamespace
+where relkind in ('r', 'p') and not relispartition
+  and nspname not like 'pg\\_%' and nspname not in ('information_schema', 'trempy')
+order by nspname, relname
+"""
+
+LIST_COLUMNS = """
+select attname
+from pg_attribute
+  join pg_class on pg_class.oid = attrelid
+  join pg_namespace on pg_namespace.oid = relnamespace
+where nspname = %(schema)s and relname = %(table)s and attnum > 0 and not attisdropped
+order by attname
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class TableDigest:
+    """What a table holds: how many rows, and the sum of their hashes."""
+
+    row_count: int
+    checksum: int
+
+
+@dataclass(frozen=True, slots=True)
+class TableComparison:
+    """One table on both sides; None where the table does not exist."""
+
+    table: str
+    source: TableDigest | None
+    target: TableDigest | None
+
+    @property
+    def is_equal(self) -> bool:
+        """Tell whether both sides hold the same rows."""
+        return self.source is not None and self.source == self.target
+
+
+def compare_databases(
+    source_uri: str, target_uri: str, *, tables: Sequence[str] | None = None
+) -> list[TableComparison]:
+    """Compare `tables` (`schema.table`), by default all tables of the source, each side in one snapshot."""
+    names = list(tables) if tables is not None else list_tables(source_uri)
+    with ThreadPoolExecutor(max_workers=2) as sides:
+        source = sides.submit(digest_tables, source_uri, names)
+        target = sides.submit(digest_tables, target_uri, names)
+    return [TableComparison(name, source.result()[name], target.result()[name]) for name in names]
+
+
+def list_tables(uri: str) -> list[str]:
+    """Return `schema.table` of every table; a partitioned table counts once, its partitions do not."""
+    with _snapshot(uri) as cursor:
+        cursor.execute(LIST_TABLES)
+        return [name for (name,) in cursor.fetchall()]
+
+
+def digest_tables(uri: str, tables: Sequence[str]) -> dict[str, TableDigest | None]:
+    """Read count and checksum of each table in one snapshot."""
+    with _snapshot(uri) as cursor:
+        return {table: _digest(cursor, *table.split(".", 1)) for table in tables}
+
+
+@contextmanager
+def _snapshot(uri: str) -> Iterator[Any]:
+    options = " ".join(f"-c {name}={value}" for name, value in TEXT_SETTINGS.items())
+    connection = psycopg2.connect(uri, options=options, application_name="sandbox/compare")
+    try:
+        connection.set_session(isolation_level="REPEATABLE READ", readonly=True)
+        with connection.cursor() as cursor:
+            yield cursor
+    finally:
+        connection.close()
+
+
+def _digest(cursor: Any, schema: str, table: str) -> TableDigest | None:
+    cursor.execute(LIST_COLUMNS, {"schema": schema, "table": table})
+    columns = [name for (name,) in cursor.fetchall()]
+    if not columns:
+        return None
+    cursor.execute(digest_sql(schema, table, columns))
+    row_count, checksum = cursor.fetchone()
+    return TableDigest(row_count, int(checksum))
+
+
+def digest_sql(schema: str, table: str, columns: Sequence[str]) -> sql.Composed:
+    """Return the query of a table's row count and checksum."""
+    return sql.SQL(
+        'select count(*), coalesce(sum(hashtextextended(row({columns})::text collate "C", 0)), 0)'
+        " from {table}"
+    ).format(
+        columns=sql.SQL(", ").join(map(sql.Identifier, columns)),
+        table=sql.Identifier(schema, table),
+    )

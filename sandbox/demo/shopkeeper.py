@@ -1,0 +1,65 @@
+"""Starts, follows and stops the process that does the shop's traffic."""
+
+import sys
+import time
+from pathlib import Path
+
+from sandbox.demo.traffic import URI_VARIABLE, TrafficCounts, read_report
+from sandbox.processes import RECORD_SUFFIX, ServerProcess, start_server
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+STOP_SECONDS = 20
+START_SECONDS = 20
+
+
+class TrafficError(RuntimeError):
+    """The traffic ended by itself."""
+
+
+class Shopkeeper:
+    """One traffic process at a time; it outlives this program unless it is stopped."""
+
+    def __init__(self, owner_uri: str, *, directory: Path):
+        self._owner_uri = owner_uri
+        self._directory = directory
+        self.log_path = directory / "traffic.log"
+        self._report_path = directory / "traffic.json"
+        self._process: ServerProcess | None = None
+
+    def open(self, *, rate: float, connections: int) -> None:
+        """Start the traffic and return when its first transactions are done."""
+        self._report_path.unlink(missing_ok=True)
+        command = [sys.executable, "-m", "sandbox.demo.traffic", "--report", self._report_path]
+        self._process = start_server(
+            [*command, "--rate", str(rate), "--connections", str(connections)],
+            record_path=self._directory / f"traffic{RECORD_SUFFIX}",
+            log_path=self.log_path,
+            environment={URI_VARIABLE: self._owner_uri, "PYTHONPATH": str(REPOSITORY), "LANG": "C.UTF-8"},
+            directory=self._directory,
+        )
+        deadline = time.monotonic() + START_SECONDS
+        while not (self._report_path.exists() and self.counts().committed):
+            if time.monotonic() > deadline:
+                raise TrafficError(f"the traffic did nothing for {START_SECONDS} s")
+            self.require_open()
+            time.sleep(0.1)
+
+    def require_open(self) -> None:
+        """Raise TrafficError if the traffic has ended by itself."""
+        if self._process is None or not self._process.is_running():
+            raise TrafficError("the traffic has ended by itself")
+
+    def counts(self) -> TrafficCounts:
+        """Return what has been done up to about a second ago."""
+        return read_report(self._report_path)
+
+    def close(self) -> TrafficCounts:
+        """Finish the transactions under way; return what has been done in all."""
+        if self._process is not None:
+            self.require_open()
+            self._process.end(grace_seconds=STOP_SECONDS)
+            self._process = None
+        counts = self.counts()
+        if counts.error:
+            raise TrafficError(counts.error)
+        return counts

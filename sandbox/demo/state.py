@@ -1,0 +1,89 @@
+"""What the demo leaves in `.demo/`: enough to find and remove everything, also after a kill -9.
+
+It is written before anything starts, and again with each thing learned.
+Standard library only: `make demo-down` works without the virtual environment.
+"""
+
+import json
+import os
+import shutil
+import signal
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from sandbox.processes import ServerProcess, read_processes, recorded_servers
+
+STATE_DIRECTORY = Path(__file__).resolve().parents[2] / ".demo"
+STATE_FILE = "state.json"
+
+
+@dataclass(slots=True)
+class DemoState:
+    """One demo: who runs it, where its files are, and how to reach it."""
+
+    directory: str
+    server_directory: str  # the same, unless PostgreSQL's user cannot reach it
+    container: str  # a name; there may be no such container
+    demo_pid: int
+    demo_started_ticks: int
+    is_complete: bool = False
+    addresses: dict[str, str] = field(default_factory=dict)
+
+    def save(self) -> None:
+        """Replace the state file in one step; only its owner may read it."""
+        path = Path(self.directory) / STATE_FILE
+        partial = path.with_suffix(".partial")
+        partial.touch(mode=0o600)
+        partial.write_text(json.dumps(asdict(self), indent=2))
+        partial.replace(path)
+
+    def demo_is_running(self) -> bool:
+        """Tell whether the command that started the demo is still at work."""
+        row = read_processes().get(self.demo_pid)
+        return row is not None and row.started_ticks == self.demo_started_ticks
+
+    def end_servers(self) -> None:
+        """End the recorded processes with everything they started, the databases last.
+
+        What they have stored is about to be removed, so nothing is worth an orderly end, but for PostgreSQL,
+        which frees its shared memory in an immediate shutdown.
+        """
+        servers = [
+            server
+            for directory in {self.directory, self.server_directory}
+            for server in recorded_servers(Path(directory))
+        ]
+        for server in sorted(servers, key=_is_postgres):
+            if _is_postgres(server):
+                server.send(signal.SIGQUIT)
+                server.end()
+            else:
+                server.kill()
+
+    def remove_files(self) -> None:
+        """Remove the servers' files and, last, the state itself."""
+        for directory in (self.server_directory, self.directory):
+            shutil.rmtree(directory, ignore_errors=True)
+
+
+def create_state(directory: Path, *, server_directory: Path, container: str) -> DemoState:
+    """Create the directories and record this process as the one who runs the demo."""
+    for path in (directory, server_directory):
+        path.mkdir(parents=True, exist_ok=True)
+        path.chmod(0o711)  # PostgreSQL's user has to pass
+    own = read_processes()[os.getpid()]
+    state = DemoState(str(directory), str(server_directory), container, own.pid, own.started_ticks)
+    state.save()
+    return state
+
+
+def read_state(directory: Path = STATE_DIRECTORY) -> DemoState | None:
+    """Return the state of the last demo, None when nothing is left of it."""
+    try:
+        return DemoState(**json.loads((directory / STATE_FILE).read_text()))
+    except FileNotFoundError:
+        return None
+
+
+def _is_postgres(server: ServerProcess) -> bool:
+    return Path(server.record_path).name.startswith("postgres")

@@ -1,0 +1,117 @@
+"""Fixtures of every test. They are lazy: tests/unit starts no server."""
+
+import secrets
+import signal
+from collections.abc import Callable, Iterator
+from types import FrameType
+
+import pytest
+
+from sandbox.rabbitmq import RabbitMqServer
+from tests.support.databases import DatabasePair, database_pair
+from tests.support.servers import (
+    SOURCE_VARIABLE,
+    TARGET_VARIABLE,
+    DatabaseServer,
+    GivenBroker,
+    ServerMissingError,
+    ServerPool,
+    describe_broker,
+    describe_database_server,
+    open_broker,
+    servers_are_given,
+)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("servers")
+    group.addoption("--pg-source", type=int, help="PostgreSQL major version of the source (default: lowest)")
+    group.addoption("--pg-target", type=int, help="PostgreSQL major version of the target (default: lowest)")
+
+
+def pytest_configure() -> None:
+    """Leave through the fixtures' clean-up when somebody terminates the run."""
+    signal.signal(signal.SIGTERM, _interrupt)
+
+
+def _interrupt(_signal: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt("SIGTERM")
+
+
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    source, target = config.getoption("--pg-source"), config.getoption("--pg-target")
+    return [
+        f"source: {describe_database_server(SOURCE_VARIABLE, source)}",
+        f"target: {describe_database_server(TARGET_VARIABLE, target)}",
+        f"broker: {describe_broker()}",
+    ]
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a test marked `pg(15, "15-18")` once per version; given servers have one version, so once."""
+    marker = metafunc.definition.get_closest_marker("pg")
+    if marker is None or "pg_versions" not in metafunc.fixturenames or servers_are_given():
+        return
+    metafunc.parametrize(
+        "pg_versions", marker.args, indirect=True, scope="session", ids=lambda version: f"pg{version}"
+    )
+
+
+@pytest.fixture(scope="session")
+def pg_versions(request: pytest.FixtureRequest) -> tuple[int | None, int | None]:
+    """Choose the major versions of source and target; None is the lowest there is."""
+    if hasattr(request, "param"):
+        source, _, target = str(request.param).partition("-")
+        return int(source), int(target or source)
+    return request.config.getoption("--pg-source"), request.config.getoption("--pg-target")
+
+
+@pytest.fixture(scope="session")
+def server_pool() -> Iterator[ServerPool]:
+    """Hold the PostgreSQL servers of this session, each started when a test first asks for it."""
+    with ServerPool() as pool:
+        yield pool
+
+
+@pytest.fixture(scope="session")
+def source_server(server_pool: ServerPool, pg_versions: tuple[int | None, int | None]) -> DatabaseServer:
+    return server_pool.open(SOURCE_VARIABLE, pg_versions[0])
+
+
+@pytest.fixture(scope="session")
+def target_server(server_pool: ServerPool, pg_versions: tuple[int | None, int | None]) -> DatabaseServer:
+    return server_pool.open(TARGET_VARIABLE, pg_versions[1])
+
+
+@pytest.fixture
+def databases(source_server: DatabaseServer, target_server: DatabaseServer) -> Iterator[DatabasePair]:
+    """Make a fresh source and target database with least-privilege roles, dropped at the end."""
+    with database_pair(source_server, target_server) as pair:
+        yield pair
+
+
+@pytest.fixture(scope="session")
+def broker_server() -> Iterator[GivenBroker | RabbitMqServer]:
+    """Return the broker itself, for tests that ask its management interface or rabbitmqctl."""
+    try:
+        broker = open_broker()
+    except ServerMissingError as error:
+        pytest.exit(str(error), returncode=pytest.ExitCode.USAGE_ERROR)
+    yield broker
+    broker.stop()
+
+
+@pytest.fixture(scope="session")
+def rabbitmq_uri(broker_server: GivenBroker | RabbitMqServer) -> str:
+    return broker_server.amqp_uri
+
+
+@pytest.fixture
+def make_task_name() -> Callable[[], str]:
+    """Make names that no other test uses, so that slots, publications and queues do not collide."""
+    return lambda: f"test_{secrets.token_hex(4)}"
+
+
+@pytest.fixture
+def task_name(make_task_name: Callable[[], str]) -> str:
+    return make_task_name()

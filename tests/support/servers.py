@@ -1,0 +1,193 @@
+"""The servers tests run against, wherever they come from.
+
+Order of preference for each: a URI in the environment, programs installed on this machine, containers.
+"""
+
+import os
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any, Protocol
+from urllib.parse import quote, urlsplit, urlunsplit
+
+import psycopg2
+import pytest
+
+from sandbox.installations import PostgresError, available_versions, find_bin_dir, full_version
+from sandbox.postgres import PostgresServer
+from sandbox.rabbitmq import RabbitMqError, RabbitMqServer, find_programs, installed_version
+
+SOURCE_VARIABLE = "TREMPY_TEST_SOURCE"
+TARGET_VARIABLE = "TREMPY_TEST_TARGET"
+BROKER_VARIABLE = "TREMPY_TEST_BROKER"
+
+
+class ServerMissingError(RuntimeError):
+    """No way was found to get a server; the message says what to do."""
+
+
+class DatabaseServer(Protocol):
+    """A PostgreSQL server, as tests see it."""
+
+    @property
+    def description(self) -> str:
+        """Say which server this is."""
+
+    def superuser_uri(self, dbname: str = "postgres") -> str:
+        """Return the URI of a database for a superuser."""
+
+    def uri(self, dbname: str, *, user: str, password: str) -> str:
+        """Return the URI of a database for one role."""
+
+    def remove(self) -> None:
+        """Stop the server if it is ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class GivenServer:
+    """A running PostgreSQL server known by the URI of a superuser."""
+
+    given_uri: str
+    container: Any = None
+
+    @property
+    def description(self) -> str:
+        """Say which server this is, without its password."""
+        parts = urlsplit(self.given_uri)
+        return f"PostgreSQL {self._version()} at {parts.hostname}:{parts.port or 5432}"
+
+    def superuser_uri(self, dbname: str = "postgres") -> str:
+        """Return the given URI with another database."""
+        return urlunsplit(urlsplit(self.given_uri)._replace(path=f"/{dbname}"))
+
+    def uri(self, dbname: str, *, user: str, password: str) -> str:
+        """Return the given URI with another database and role."""
+        parts = urlsplit(self.given_uri)
+        address = parts.netloc.rpartition("@")[2]
+        return urlunsplit(
+            parts._replace(netloc=f"{quote(user)}:{quote(password)}@{address}", path=f"/{dbname}")
+        )
+
+    def remove(self) -> None:
+        """Stop the container, if there is one."""
+        if self.container is not None:
+            self.container.stop()
+
+    def _version(self) -> str:
+        connection = psycopg2.connect(self.superuser_uri())
+        try:
+            return str(connection.info.parameter_status("server_version"))
+        finally:
+            connection.close()
+
+
+@dataclass(frozen=True, slots=True)
+class GivenBroker:
+    """A running RabbitMQ known by its URI."""
+
+    amqp_uri: str
+    container: Any = None
+
+    @property
+    def description(self) -> str:
+        """Say which broker this is, without its password."""
+        parts = urlsplit(self.amqp_uri)
+        return f"RabbitMQ at {parts.hostname}:{parts.port or 5672}"
+
+    def stop(self) -> None:
+        """Stop the container, if there is one."""
+        if self.container is not None:
+            self.container.stop()
+
+
+def open_database_server(variable: str, version: int | None) -> DatabaseServer:
+    """Return a running server: the one `variable` names, a local one, or a container."""
+    if uri := os.environ.get(variable):
+        return GivenServer(uri)
+    if available_versions():
+        server = PostgresServer(version)
+        server.start()
+        return server
+    uri, container = _containers(f"PostgreSQL ({variable})").start_postgres(version)
+    return GivenServer(uri, container)
+
+
+def open_broker() -> GivenBroker | RabbitMqServer:
+    """Return a running broker: the one the environment names, a local one, or a container."""
+    if uri := os.environ.get(BROKER_VARIABLE):
+        return GivenBroker(uri)
+    try:
+        broker = RabbitMqServer()
+    except RabbitMqError:
+        return GivenBroker(*_containers(f"RabbitMQ ({BROKER_VARIABLE})").start_rabbitmq())
+    broker.start()
+    return broker
+
+
+class ServerPool:
+    """The PostgreSQL servers of a test session, each opened when first asked for."""
+
+    def __init__(self) -> None:
+        self._servers: dict[tuple[str, int | None], DatabaseServer] = {}
+
+    def __enter__(self) -> "ServerPool":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for server in self._servers.values():
+            server.remove()
+
+    def open(self, variable: str, version: int | None) -> DatabaseServer:
+        """Return the server of one role and version; end the whole run when there is no way to get one."""
+        key = (variable, version)
+        if key not in self._servers:
+            try:
+                self._servers[key] = open_database_server(variable, version)
+            except ServerMissingError as error:
+                pytest.exit(str(error), returncode=pytest.ExitCode.USAGE_ERROR)
+        return self._servers[key]
+
+
+def servers_are_given() -> bool:
+    """Tell whether the environment names the servers."""
+    return SOURCE_VARIABLE in os.environ or TARGET_VARIABLE in os.environ
+
+
+def describe_database_server(variable: str, version: int | None) -> str:
+    """Say which server open_database_server() would return, without starting one."""
+    if uri := os.environ.get(variable):
+        return f"{GivenServer(uri).description} ({variable})"
+    if not available_versions():
+        return _describe_containers(f"PostgreSQL ({variable})")
+    try:
+        bin_dir = find_bin_dir(version)
+    except PostgresError as error:
+        return str(error)
+    return f"PostgreSQL {full_version(bin_dir)} from {bin_dir}"
+
+
+def describe_broker() -> str:
+    """Say which broker open_broker() would return, without starting one."""
+    if uri := os.environ.get(BROKER_VARIABLE):
+        return f"{GivenBroker(uri).description} ({BROKER_VARIABLE})"
+    try:
+        return f"RabbitMQ {installed_version()} from {find_programs()}"
+    except RabbitMqError:
+        return _describe_containers(f"RabbitMQ ({BROKER_VARIABLE})")
+
+
+def _describe_containers(what: str) -> str:
+    try:
+        return _containers(what).DESCRIPTION
+    except ServerMissingError as error:
+        return str(error)
+
+
+def _containers(what: str) -> ModuleType:
+    """Import the module that starts containers; it is slow to import and rarely needed."""
+    from tests.support import containers  # noqa: PLC0415
+
+    if not containers.docker_answers():
+        raise ServerMissingError(
+            f"no {what}: not given, not installed, and no Docker engine answers; `make servers` installs it"
+        )
+    return containers

@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from trempy_provider.config.loader import load_task
+from trempy_provider.config.task import ReplicationTask
+from trempy_provider.config.unsupported import find_unsupported, refuse_unsupported
+from trempy_provider.errors import UnsupportedOptionError
+
+FILES = Path(__file__).parent / "settings_files"
+
+
+def load_file(name: str) -> ReplicationTask:
+    return load_task((FILES / name).read_bytes(), origin=name)
+
+
+def test_every_option_that_is_not_executed_is_named_by_its_path() -> None:
+    found = {problem.path: problem.seen for problem in find_unsupported(load_file("everything.json"))}
+
+    assert found == {
+        "task.metadata_conn_id": '"warehouse_meta"',
+        "task.cdc_settings.schema_evolution": '"apply"',
+        "filters[0].settings.filter_type": '"equals"',
+        "transformations[0].settings.contract.operation": '"hash"',
+        "transformations[1].settings.contract.operation": '"redact"',
+        "transformations[2].settings.contract.operation": '"literal"',
+    }
+
+
+def test_scd2_and_transformations_are_refused_by_name() -> None:
+    with pytest.raises(UnsupportedOptionError) as caught:
+        refuse_unsupported(load_file("trempy_scd2.json"))
+
+    assert 'task.cdc_settings.mode: not executed by this version; seen "scd2"' in str(caught.value)
+    assert "transformations[0].settings.transformation_type: " in str(caught.value)
+
+
+def test_patterns_columns_operations_and_policies_are_executed() -> None:
+    settings = {
+        "task": {
+            "task_name": "orders",
+            "replication_type": "full_load_and_cdc",
+            "target_conn_id": "warehouse",
+            "metadata_conn_id": "warehouse",
+            "full_load_settings": {"schedule": "@daily"},
+            "cdc_settings": {"mode": "upsert", "truncate": "ignore", "on_dead_letter": "continue"},
+        },
+        "error_handling": {"stop_if_scd2_error": True},
+        "tables": [
+            {"schema_name": "*", "table_name": "a*", "exclude_columns": ["x"], "operations": ["insert"]},
+            {"schema_name": "s", "table_name": "t", "columns": ["x"]},
+        ],
+    }
+    task = load_task(settings, origin="test")
+
+    refuse_unsupported(task)
+
+    assert find_unsupported(task) == []

@@ -1,0 +1,191 @@
+"""Apply transactions of the source within one transaction of the target.
+
+With `session_replication_role = replica` the target's triggers and foreign keys stay quiet, as for
+PostgreSQL's own subscriptions; then the order between tables is free within a target transaction, and the
+changes of each table are applied together.
+A role that may not set it applies the changes of all tables in the source's order.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from psycopg2 import sql
+
+from trempy_provider.apply_modes.projection import Projection, project
+from trempy_provider.apply_modes.router import Routed, Router
+from trempy_provider.apply_modes.table_writer import TableWriter
+from trempy_provider.config.task import ReplicationTask
+from trempy_provider.errors import TargetSchemaError
+from trempy_provider.postgres.catalog import read_tables
+from trempy_provider.postgres.held_changes import hold_changes
+from trempy_provider.postgres.session import Session, static_sql
+from trempy_provider.postgres.table_states import read_table_states
+from trempy_provider.postgres.tables import QualifiedName, Table
+from trempy_provider.replication import wire
+from trempy_provider.replication.changes import Change, Operation, Shape, Transaction
+from trempy_provider.replication.messages import Truncate
+from trempy_provider.replication.transactions import batch_of_changes
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class AppliedCounts:
+    """What one target transaction has applied, by table and operation."""
+
+    changes: Counter[tuple[int, Operation]] = field(default_factory=Counter)
+    errors: Counter[int] = field(default_factory=Counter)
+
+
+class Applier:
+    """Apply transactions through one session of the target; one transaction at a time."""
+
+    def __init__(self, session: Session, task: ReplicationTask) -> None:
+        self._session = session
+        self._task = task
+        self._writer = TableWriter(session, task)
+        self._keeps_order = not silence_triggers(session)
+        self._states_version: int | None = None
+        self._router = Router(task, {})
+        self._tables: dict[QualifiedName, Table] = {}
+        self._projections: dict[tuple[bytes, ...], Projection] = {}
+        self._ignored_oids: set[int] = set()
+        self.counts = AppliedCounts()
+
+    def begin(self, *, states_version: int) -> None:
+        """Start a target transaction; read the tables' states again if they have changed."""
+        self.counts = AppliedCounts()
+        self._writer.begin()
+        if states_version != self._states_version:
+            self._read_states()
+            self._states_version = states_version
+
+    def forget(self) -> None:
+        """Forget what was read of the target, after a roll-back."""
+        self._states_version = None
+        self._writer.forget()
+
+    def apply(self, transactions: Iterable[Transaction]) -> None:
+        """Apply transactions, in commit order, within the open target transaction."""
+        written: list[Change] = []
+        for transaction in transactions:
+            routed = self._router.route(transaction.changes)
+            self._hold(routed)
+            written += routed.written
+        for run in self._runs(written):
+            self._write(run)
+
+    def finish(self) -> None:
+        """Add what was applied to the counts of the tables."""
+        self.counts.errors = self._writer.error_counts
+        if self.counts.changes:
+            self._session.execute(static_sql("add_change_counts"), self._count_parameters())
+
+    def _read_states(self) -> None:
+        states = read_table_states(self._session, self._task.task_name)
+        self._router = Router(self._task, states)
+        self._tables = {}
+        self._projections = {}
+        self._writer.forget()
+
+    def _hold(self, routed: Routed) -> None:
+        for oid, changes in routed.held.items():
+            body = wire.encode(batch_of_changes(self._task.task_name, changes))
+            commit_lsn = changes[0].begin.commit_lsn
+            hold_changes(
+                self._session, self._task.task_name, source_oid=oid, commit_lsn=commit_lsn, body=body
+            )
+        for oid in routed.unknown_oids - self._ignored_oids:
+            logger.warning(
+                "task %s: relation %s is none of its tables; its changes are ignored",
+                self._task.task_name,
+                oid,
+            )
+            self._ignored_oids.add(oid)
+
+    def _runs(self, changes: list[Change]) -> Iterator[list[Change]]:
+        """Yield changes that may be applied together: of one table each, truncates alone."""
+        pending: dict[bytes | None, list[Change]] = {}
+        for change in changes:
+            if change.operation is Operation.TRUNCATE:
+                yield from pending.values()
+                pending = {}
+                yield [change]
+                continue
+            shape = change.shapes[0].payloads[-1]
+            if self._keeps_order and shape not in pending:
+                yield from pending.values()
+                pending = {}
+            pending.setdefault(shape, []).append(change)
+        yield from pending.values()
+
+    def _write(self, run: list[Change]) -> None:
+        if run[0].operation is Operation.TRUNCATE:
+            self._truncate(run[0])
+            return
+        self._writer.write(self._projection(run[0].shapes[0]), run)
+        oid = run[0].relation.oid
+        for change in run:
+            self.counts.changes[oid, change.operation] += 1
+
+    def _truncate(self, change: Change) -> None:
+        assert isinstance(change.message, Truncate)
+        oids = [oid for oid in change.message.relation_oids if self._router.is_written(change, oid)]
+        targets = [self._router.states[oid].target for oid in oids]
+        self._session.execute(truncate_sql(targets, restart_identity=change.message.restart_identity))
+        for oid in oids:
+            self.counts.changes[oid, Operation.TRUNCATE] += 1
+
+    def _projection(self, shape: Shape) -> Projection:
+        projection = self._projections.get(shape.payloads)
+        if projection is None:
+            state = self._router.states[shape.relation.oid]
+            projection = project(shape.relation, state=state, target=self._target_table(state.target))
+            self._projections[shape.payloads] = projection
+        return projection
+
+    def _target_table(self, name: QualifiedName) -> Table:
+        if name not in self._tables:
+            self._tables[name] = read_target_table(self._session, name)
+        return self._tables[name]
+
+    def _count_parameters(self) -> dict[str, object]:
+        oids = sorted({oid for oid, _ in self.counts.changes})
+        counts = {
+            f"{operation.value}s": [self.counts.changes[oid, operation] for oid in oids]
+            for operation in Operation
+        }
+        return {
+            "task_name": self._task.task_name,
+            "source_oids": oids,
+            "errors": [self.counts.errors[oid] for oid in oids],
+            **counts,
+        }
+
+
+def silence_triggers(session: Session) -> bool:
+    """Set `session_replication_role = replica` if the role may; return whether it could."""
+    if not session.fetch_value(static_sql("may_silence_triggers")):
+        return False
+    session.execute("set session_replication_role = replica")
+    return True
+
+
+def read_target_table(session: Session, name: QualifiedName) -> Table:
+    """Describe a target table; raise TargetSchemaError when it does not exist."""
+    found = read_tables(session, [name])
+    if not found:
+        raise TargetSchemaError(f"target table {name} does not exist")
+    return found[0]
+
+
+def truncate_sql(targets: Iterable[QualifiedName], *, restart_identity: bool) -> sql.Composed:
+    """Compose the emptying of tables, all in one statement so that foreign keys between them allow it."""
+    return sql.SQL("truncate {tables}{restart}").format(
+        tables=sql.SQL(", ").join(name.identifier for name in targets),
+        restart=sql.SQL(" restart identity" if restart_identity else ""),
+    )

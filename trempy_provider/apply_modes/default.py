@@ -1,0 +1,44 @@
+"""The mode `default`: every operation as it happened on the source.
+
+An INSERT of a key that exists, or an UPDATE or DELETE of one that does not, is an error of its row.
+"""
+
+from __future__ import annotations
+
+from psycopg2 import sql
+
+from trempy_provider.apply_modes.projection import Projection
+from trempy_provider.apply_modes.rows import delete_row_sql, insert_row_sql, update_row_sql
+from trempy_provider.apply_modes.statements import (
+    Statement,
+    staged_delete_sql,
+    staged_insert_sql,
+    staged_update_sql,
+)
+from trempy_provider.postgres.staging import StagedCounts
+from trempy_provider.replication.changes import Change, Operation
+
+
+def group_statements(
+    projection: Projection, *, staging: sql.Identifier, counts: StagedCounts
+) -> list[Statement]:
+    """Return the statements that apply staged net changes: deletes, then updates, then inserts."""
+    statements = []
+    deletes, inserts = counts.count("D"), counts.count("I")
+    if deletes:
+        statements.append(Statement(staged_delete_sql(projection, staging), deletes))
+    for mask, updates in counts.masks("U"):
+        statements.append(Statement(staged_update_sql(projection, staging, mask), updates))
+    if inserts:
+        statements.append(Statement(staged_insert_sql(projection, staging, "I"), inserts))
+    return statements
+
+
+def row_statements(projection: Projection, change: Change) -> list[Statement]:
+    """Return the statements to try in turn until one touches the row."""
+    if change.operation is Operation.INSERT:
+        assert change.new is not None
+        return [Statement(insert_row_sql(projection, change.new), 1)]
+    if change.operation is Operation.UPDATE:
+        return [Statement(update_row_sql(projection, change), 1)]
+    return [Statement(delete_row_sql(projection, change), 1)]

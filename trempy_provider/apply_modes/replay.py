@@ -1,0 +1,77 @@
+"""Replay the changes held for a table into the rows just loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from trempy_provider.apply_modes.applier import read_target_table, silence_triggers, truncate_sql
+from trempy_provider.apply_modes.projection import Projection, project
+from trempy_provider.apply_modes.table_writer import TableWriter
+from trempy_provider.config.task import ReplicationTask
+from trempy_provider.postgres.held_changes import delete_held_changes, read_held_changes
+from trempy_provider.postgres.session import Session
+from trempy_provider.postgres.table_states import TableState
+from trempy_provider.postgres.tables import QualifiedName
+from trempy_provider.replication.changes import Change, Operation, Shape
+from trempy_provider.replication.messages import Truncate
+from trempy_provider.replication.transactions import read_transactions
+
+
+def replay_held_changes(
+    session: Session, task: ReplicationTask, *, state: TableState, into: QualifiedName
+) -> int:
+    """Apply a table's held changes to `into`, in order, forget them, and return how many there were.
+
+    Those committed before `state.snapshot_lsn` are in the loaded rows already and are only forgotten.
+    Runs in the session's open transaction.
+    """
+    replayer = _Replayer(session, task, state=replace(state, target=into))
+    count = last_id = 0
+    for held_id, commit_lsn, batch in read_held_changes(session, task.task_name, source_oid=state.source_oid):
+        last_id = held_id
+        if state.snapshot_lsn is not None and commit_lsn >= state.snapshot_lsn:
+            for transaction in read_transactions(batch):
+                replayer.write(transaction.changes)
+                count += len(transaction.changes)
+    delete_held_changes(session, task.task_name, source_oid=state.source_oid, until=last_id)
+    return count
+
+
+class _Replayer:
+    """Write the changes of one table to another name."""
+
+    def __init__(self, session: Session, task: ReplicationTask, *, state: TableState) -> None:
+        silence_triggers(session)
+        self._session = session
+        self._state = state
+        self._writer = TableWriter(session, task)
+        self._table = read_target_table(session, state.target)
+        self._projections: dict[tuple[bytes, ...], Projection] = {}
+
+    def write(self, changes: Sequence[Change]) -> None:
+        run: list[Change] = []
+        for change in changes:
+            if run and (change.operation is Operation.TRUNCATE or change.shapes != run[0].shapes):
+                self._write_run(run)
+                run = []
+            if change.operation is Operation.TRUNCATE:
+                self._truncate(change)
+            else:
+                run.append(change)
+        if run:
+            self._write_run(run)
+
+    def _write_run(self, run: list[Change]) -> None:
+        self._writer.write(self._projection(run[0].shapes[0]), run)
+
+    def _truncate(self, change: Change) -> None:
+        assert isinstance(change.message, Truncate)
+        self._session.execute(
+            truncate_sql([self._state.target], restart_identity=change.message.restart_identity)
+        )
+
+    def _projection(self, shape: Shape) -> Projection:
+        if shape.payloads not in self._projections:
+            self._projections[shape.payloads] = project(shape.relation, state=self._state, target=self._table)
+        return self._projections[shape.payloads]

@@ -1,0 +1,237 @@
+"""The options of a replication task: the keys below `task` and `error_handling`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
+
+from trempy_provider.config.choices import (
+    ApplyModeName,
+    DeadLetterPolicy,
+    ReplicationType,
+    SchemaEvolution,
+    StartMode,
+    TruncatePolicy,
+)
+from trempy_provider.config.fields import (
+    ConnectionId,
+    Flag,
+    Name,
+    SettingsModel,
+    Text,
+    first_repeated,
+    refused,
+)
+from trempy_provider.config.schedule import SCHEDULE_WORDS, ScheduleError, check_schedule
+
+TASK_NAME_MAX_LENGTH = 50  # leaves room for the prefix of the slot, 63 bytes at most
+SECONDS_MAX = 366 * 24 * 3600
+MESSAGE_MAX_BYTES = 128 * 1024 * 1024  # RabbitMQ's max_message_size up to 3.13
+
+
+def _check_schedule(text: str) -> str:
+    try:
+        check_schedule(text)
+    except ScheduleError as error:
+        raise refused(str(error), allowed=SCHEDULE_WORDS) from error
+    return text
+
+
+Schedule = Annotated[
+    Text,
+    AfterValidator(_check_schedule),
+    WithJsonSchema({"type": "string", "minLength": 1, "$comment": SCHEDULE_WORDS}),
+]
+
+
+class FullLoadOptions(SettingsModel):
+    """The options of a full load."""
+
+    recreate_table_if_exists: Flag = Field(
+        default=False, description="Whether a target table is dropped and created anew by a load."
+    )
+    truncate_before_insert: Flag = Field(
+        default=False, description="Whether rows already in a target table are removed by a load."
+    )
+    schedule: Schedule | None = Field(
+        default=None, description="When full loads recur; null means only when they are started."
+    )
+    parallel_streams: int = Field(
+        default=2, strict=True, ge=1, le=64, description="Number of concurrent COPY streams."
+    )
+    split_bytes: int = Field(
+        default=256 * 1024 * 1024,
+        strict=True,
+        ge=8192,
+        le=2**63 - 1,
+        description="Size above which a table is loaded in several parts at once.",
+    )
+
+
+class Scd2Options(SettingsModel):
+    """The columns that SCD2 adds to a target table."""
+
+    start_date_column_name: Name = Field(
+        default="scd_start_date", description="Column with the time from which a version is valid."
+    )
+    end_date_column_name: Name = Field(
+        default="scd_end_date",
+        description="Column with the time at which a version ended; null while current.",
+    )
+    current_column_name: Name = Field(
+        default="scd_current", description="Column that is 1 for the current version and 0 for all others."
+    )
+
+    @property
+    def column_names(self) -> tuple[str, str, str]:
+        """Return the names in the order start, end, current."""
+        return self.start_date_column_name, self.end_date_column_name, self.current_column_name
+
+    @model_validator(mode="after")
+    def _refuse_equal_names(self) -> Scd2Options:
+        twice = first_repeated(self.column_names)
+        if twice is not None:
+            field = "current_column_name" if self.column_names[2] == twice else "end_date_column_name"
+            raise refused("is the name of another SCD2 column", field=field, allowed="three different names")
+        return self
+
+
+class CdcOptions(SettingsModel):
+    """The options of capture and apply."""
+
+    mode: ApplyModeName = Field(
+        default=ApplyModeName.DEFAULT, description="How changes are written to the target."
+    )
+    scd2_settings: Scd2Options = Field(
+        default=Scd2Options(), description="The columns that the mode `scd2` adds."
+    )
+    run_duration_seconds: int = Field(
+        default=3600,
+        strict=True,
+        ge=1,
+        le=SECONDS_MAX,
+        description="Length of one CDC lease, that is, of one DAG run.",
+    )
+    batch_max_rows: int = Field(
+        default=10_000,
+        strict=True,
+        ge=1,
+        le=100_000_000,
+        description="Changes after which a batch is published.",
+    )
+    batch_max_bytes: int = Field(
+        default=4 * 1024 * 1024,
+        strict=True,
+        ge=1024,
+        le=MESSAGE_MAX_BYTES,
+        description="Size at which a batch is published.",
+    )
+    batch_max_age_seconds: float = Field(
+        default=1.0, strict=True, gt=0, le=3600, description="Age at which a batch is published."
+    )
+    prefetch_count: int = Field(
+        default=1, strict=True, ge=1, le=65535, description="Unacknowledged messages the broker may hand out."
+    )
+    idle_seconds: int = Field(
+        default=30,
+        strict=True,
+        ge=0,
+        le=SECONDS_MAX,
+        description="How long to stream on silence before deferring.",
+    )
+    trigger_minimum_seconds: int = Field(
+        default=5,
+        strict=True,
+        ge=3,
+        le=SECONDS_MAX,
+        description="Shortest time for which an idle lease stays deferred.",
+    )
+    schema_evolution: SchemaEvolution = Field(
+        default=SchemaEvolution.STOP,
+        description="What a column added, dropped or changed on the source does.",
+    )
+    on_dead_letter: DeadLetterPolicy = Field(
+        default=DeadLetterPolicy.STOP, description="Whether a batch that failed too often stops the task."
+    )
+    truncate: TruncatePolicy = Field(
+        default=TruncatePolicy.REPLICATE, description="What a TRUNCATE on the source does."
+    )
+    max_consecutive_failures: int = Field(
+        default=3,
+        strict=True,
+        ge=1,
+        le=1000,
+        description="Failed leases in a row after which the DAG pauses itself.",
+    )
+    slot_creation_timeout_seconds: int = Field(
+        default=60,
+        strict=True,
+        ge=1,
+        le=SECONDS_MAX,
+        description="How long to wait for the slot's consistent point.",
+    )
+
+
+class ErrorHandling(SettingsModel):
+    """Whether an error in a row stops the task; otherwise it is recorded and the task goes on."""
+
+    stop_if_insert_error: Flag = Field(default=False, description="Stop when an INSERT fails.")
+    stop_if_update_error: Flag = Field(default=False, description="Stop when an UPDATE fails.")
+    stop_if_delete_error: Flag = Field(default=False, description="Stop when a DELETE fails.")
+    stop_if_upsert_error: Flag = Field(default=False, description="Stop when an upsert fails.")
+    stop_if_scd2_error: Flag = Field(default=False, description="Stop when an SCD2 change fails.")
+
+
+class TaskOptions(SettingsModel):
+    """The options of the task itself."""
+
+    task_name: str = Field(
+        strict=True,
+        min_length=1,
+        max_length=TASK_NAME_MAX_LENGTH,
+        pattern=r"^[a-z0-9_]+$",
+        description="Name of the task, part of the names of its slot, publication, queues and DAGs.",
+        json_schema_extra={
+            "$comment": f"1 to {TASK_NAME_MAX_LENGTH} lower-case letters, digits and underscores"
+        },
+    )
+    replication_type: ReplicationType = Field(
+        default=ReplicationType.FULL_LOAD,
+        description="Whether existing rows are loaded, changes are followed, or both.",
+    )
+    interval_seconds: float = Field(
+        default=10.0,
+        strict=True,
+        gt=0,
+        le=SECONDS_MAX,
+        allow_inf_nan=False,
+        description="How often new changes are looked for when the source is quiet.",
+    )
+    start_mode: StartMode = Field(
+        default=StartMode.RELOAD,
+        description="Whether the first start and an explicit reload begin from zero or from the checkpoint.",
+    )
+    create_table_if_not_exists: Flag = Field(
+        default=False, description="Whether missing schemas and tables are created on the target."
+    )
+    full_load_settings: FullLoadOptions = Field(
+        default=FullLoadOptions(), description="How existing rows are loaded."
+    )
+    cdc_settings: CdcOptions = Field(
+        default=CdcOptions(), description="How changes are captured and applied."
+    )
+    description: Text = Field(default="", description="Text shown on the task's DAGs.")
+    owner: Text = Field(default="trempy", description="Owner shown on the task's DAGs.")
+    source_conn_id: ConnectionId = Field(
+        default="trempy_source", description="Airflow connection of the source."
+    )
+    target_conn_id: ConnectionId = Field(
+        default="trempy_target", description="Airflow connection of the target."
+    )
+    broker_conn_id: ConnectionId = Field(
+        default="trempy_broker", description="Airflow connection of the broker."
+    )
+    metadata_conn_id: ConnectionId | None = Field(
+        default=None, description="Airflow connection of the metadata; null means the target."
+    )

@@ -1,0 +1,58 @@
+"""Options that are valid but that this version does not execute: named, never ignored."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from trempy_provider.config.choices import ApplyModeName, SchemaEvolution
+from trempy_provider.config.task import ReplicationTask
+from trempy_provider.config.transformations import CreateColumn, ModifyColumnValue, TransformationSettings
+from trempy_provider.config.wording import show
+from trempy_provider.errors import FieldProblem, UnsupportedOptionError
+
+_REASON = "not executed by this version"
+
+
+def find_unsupported(task: ReplicationTask) -> list[FieldProblem]:
+    """Return every option of the task that this version does not execute."""
+    return [*_task_options(task), *_filters(task), *_transformations(task)]
+
+
+def refuse_unsupported(task: ReplicationTask) -> None:
+    """Raise UnsupportedOptionError, naming every option that is not executed, if there is one."""
+    problems = find_unsupported(task)
+    if problems:
+        lines = "".join(f"\n  {problem}" for problem in problems)
+        raise UnsupportedOptionError(f"task {task.task_name} asks for what is not executed{lines}")
+
+
+def _task_options(task: ReplicationTask) -> Iterator[FieldProblem]:
+    if task.metadata_conn_id != task.target_conn_id:
+        yield FieldProblem(
+            "task.metadata_conn_id",
+            _REASON,
+            show(task.metadata_conn_id),
+            f"null or {show(task.target_conn_id)}",
+        )
+    if task.cdc.mode is ApplyModeName.SCD2:
+        yield FieldProblem("task.cdc_settings.mode", _REASON, show(task.cdc.mode), "default, upsert")
+    if task.cdc.schema_evolution is not SchemaEvolution.STOP:
+        seen = show(task.cdc.schema_evolution)
+        yield FieldProblem("task.cdc_settings.schema_evolution", _REASON, seen, "stop")
+
+
+def _filters(task: ReplicationTask) -> Iterator[FieldProblem]:
+    for i, entry in enumerate(task.filters):
+        yield FieldProblem(f"filters[{i}].settings.filter_type", _REASON, show(entry.settings.kind))
+
+
+def _transformations(task: ReplicationTask) -> Iterator[FieldProblem]:
+    for i, entry in enumerate(task.transformations):
+        key, kind = _kind_of(entry.settings)
+        yield FieldProblem(f"transformations[{i}].settings.{key}", _REASON, show(kind))
+
+
+def _kind_of(settings: TransformationSettings) -> tuple[str, str]:
+    if isinstance(settings, ModifyColumnValue | CreateColumn):
+        return "contract.operation", settings.contract.kind
+    return "transformation_type", settings.kind

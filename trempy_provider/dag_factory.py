@@ -1,0 +1,225 @@
+"""From the settings of replication tasks to their DAGs.
+
+A task that loads existing rows gets `trempy_<task>_full_load`, one that follows changes `trempy_<task>_cdc`.
+Parsing connects to nothing: it reads Variables, and a worker that runs a task of one DAG reads that
+replication task's settings only.
+
+One task with broken settings takes nothing from the others: its DAGs are left out here, and the second DAG
+file, which calls `raise_settings_errors`, becomes an import error that names the Variable and the field.
+It takes a second file because Airflow discards all DAGs of a file that has an error.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, MutableMapping
+from datetime import timedelta
+from typing import Any
+
+import pendulum
+from airflow.sdk import DAG, Param, get_parsing_context
+
+from trempy_provider.config.task import ReplicationTask
+from trempy_provider.errors import SettingsError, TrempyError
+from trempy_provider.hooks.settings import SettingsText, find_all_settings, find_settings
+from trempy_provider.operators.apply import TrempyApplyOperator
+from trempy_provider.operators.capture import TrempyCaptureOperator
+from trempy_provider.operators.full_load import TrempyFullLoadOperator
+from trempy_provider.operators.setup import TrempySetupOperator
+from trempy_provider.operators.status import TrempyStatusOperator
+from trempy_provider.operators.tables import TrempyTablesOperator
+
+log = logging.getLogger(__name__)
+
+PREFIX = "trempy_"
+FULL_LOAD_SUFFIX = "_full_load"
+CDC_SUFFIX = "_cdc"
+EPOCH = pendulum.datetime(2024, 1, 1, tz="UTC")
+# An outage is waited out: errors that mend by themselves are tried again until they have.
+RETRIES = {
+    "retries": 10_000,
+    "retry_delay": timedelta(seconds=10),
+    "retry_exponential_backoff": True,
+    "max_retry_delay": timedelta(minutes=1),
+}
+
+
+def build_dags(namespace: MutableMapping[str, Any] | None = None) -> dict[str, DAG]:
+    """Return the DAGs of all replication tasks by id, and put them into `namespace` (a file's globals()).
+
+    In a worker, only the DAG that is about to run; its broken settings raise there.
+    """
+    dag_id = get_parsing_context().dag_id
+    tasks = _valid_tasks() if dag_id is None else _task_of_dag(dag_id)
+    dags = {dag.dag_id: dag for task in tasks for dag in dags_of(task)}
+    if namespace is not None:
+        namespace.update(dags)
+    return dags
+
+
+def raise_settings_errors() -> None:
+    """Raise SettingsError naming every broken task's Variable and fields, if there is one.
+
+    Does nothing in a worker: what runs there is another file's.
+    """
+    if get_parsing_context().dag_id is not None:
+        return
+    errors = [error for _, error in _load_all() if error is not None]
+    if errors:
+        raise SettingsError("\n".join(str(error) for error in errors))
+
+
+def dags_of(task: ReplicationTask) -> Iterator[DAG]:
+    """Yield the DAGs of a task."""
+    if task.loads_fully:
+        yield full_load_dag(task)
+    if task.captures_changes:
+        yield cdc_dag(task)
+
+
+def full_load_dag(task: ReplicationTask) -> DAG:
+    """Return the DAG that loads existing rows.
+
+    A task that follows changes is loaded table by table, a square of the grid for each: whatever snapshot a
+    table is from, its changes since then follow.
+    A task that only loads is loaded as a whole, from one snapshot, so that its tables agree with each other.
+    """
+    reloads = task.full_load.schedule is not None or not task.captures_changes
+    dag = DAG(
+        dag_id=f"{PREFIX}{task.task_name}{FULL_LOAD_SUFFIX}",
+        schedule=task.full_load.schedule,
+        params={
+            "reload": Param(reloads, type="boolean", description="Load again what is loaded already."),
+            "tables": Param(
+                [],
+                type="array",
+                items={"type": "string"},
+                description="The tables to load, as schema.table; none means all.",
+            ),
+        },
+        **_common(task, "full load"),
+    )
+    with dag:
+        _setup(task) >> _full_load(task) >> _summary(task)
+    return dag
+
+
+def cdc_dag(task: ReplicationTask) -> DAG:
+    """Return the DAG that follows changes: one lease after the other, capture beside apply.
+
+    When one of the two fails for good, the other ends too, so that the next lease starts both again.
+    Changes of tables that are still being loaded are held back by apply.
+    """
+    dag = DAG(
+        dag_id=f"{PREFIX}{task.task_name}{CDC_SUFFIX}",
+        schedule="@continuous",
+        max_consecutive_failed_dag_runs=task.cdc.max_consecutive_failures,
+        fail_fast=True,
+        **_common(task, "CDC"),
+    )
+    with dag:
+        lease = {"task_name": task.task_name, "lease_started_at": "{{ dag_run.start_date.isoformat() }}"}
+        capture = TrempyCaptureOperator(task_id="capture", **lease, **RETRIES)
+        apply = TrempyApplyOperator(task_id="apply", **lease, **RETRIES)
+        _setup(task) >> [capture, apply]
+    return dag
+
+
+def _setup(task: ReplicationTask) -> TrempySetupOperator:
+    return TrempySetupOperator(task_id="setup", task_name=task.task_name, **RETRIES)
+
+
+def _full_load(task: ReplicationTask) -> Any:
+    tables = TrempyTablesOperator(
+        task_id="tables", task_name=task.task_name, choice_param="tables", **RETRIES
+    )
+    if not task.captures_changes:
+        load = TrempyFullLoadOperator(
+            task_id="full_load",
+            task_name=task.task_name,
+            tables="{{ params.tables }}",
+            reload="{{ params.reload }}",
+            **RETRIES,
+        )
+        return tables >> load
+    return TrempyFullLoadOperator.partial(
+        task_id="full_load",
+        task_name=task.task_name,
+        reload="{{ params.reload }}",
+        max_active_tis_per_dagrun=task.full_load.parallel_streams,
+        map_index_template="{{ task.tables | join(', ') }}",
+        **RETRIES,
+    ).expand(tables=tables.output)
+
+
+def _summary(task: ReplicationTask) -> TrempyStatusOperator:
+    return TrempyStatusOperator(
+        task_id="summary", task_name=task.task_name, trigger_rule="none_failed", **RETRIES
+    )
+
+
+def _common(task: ReplicationTask, what: str) -> dict[str, Any]:
+    return {
+        "description": task.task.description or f"TREMpy {what} of {task.task_name}",
+        "doc_md": _doc(task),
+        "start_date": EPOCH,
+        "catchup": False,
+        "max_active_runs": 1,
+        "tags": ["trempy", task.task_name, str(task.replication_type.value)],
+        "default_args": {"owner": task.task.owner},
+    }
+
+
+def _doc(task: ReplicationTask) -> str:
+    """Summarise the settings in Markdown."""
+    rows = [
+        ("Type", task.replication_type.value),
+        ("Source", f"connection `{task.source_conn_id}`"),
+        ("Target", f"connection `{task.target_conn_id}`"),
+    ]
+    if task.loads_fully:
+        rows.append(("Full loads", task.full_load.schedule or "when started"))
+    if task.captures_changes:
+        rows += [
+            ("Broker", f"connection `{task.broker_conn_id}`"),
+            ("Apply mode", task.cdc.mode.value),
+            ("Lease", f"{task.cdc.run_duration_seconds} s"),
+        ]
+    names = [f"`{table.schema_name}.{table.table_name}`" for table in task.tables]
+    more = f" and {len(names) - 20} more" if len(names) > 20 else ""
+    rows.append(("Tables", ", ".join(names[:20]) + more))
+    table = "\n".join(f"| {name} | {value} |" for name, value in rows)
+    return f"{task.task.description}\n\n| Replication task | {task.task_name} |\n|---|---|\n{table}\n"
+
+
+def _valid_tasks() -> Iterator[ReplicationTask]:
+    for task, error in _load_all():
+        if task is not None:
+            yield task
+        else:
+            log.error("No DAG is made: %s", error)
+
+
+def _load_all() -> Iterator[tuple[ReplicationTask | None, TrempyError | None]]:
+    """Yield each task, or the error that stands in its place."""
+    try:
+        found = find_all_settings()
+    except TrempyError as error:
+        yield None, error
+        return
+    for settings in found:
+        yield _load(settings)
+
+
+def _load(settings: SettingsText) -> tuple[ReplicationTask | None, TrempyError | None]:
+    try:
+        return settings.load(), None
+    except TrempyError as error:
+        return None, error
+
+
+def _task_of_dag(dag_id: str) -> Iterator[ReplicationTask]:
+    """Yield the one task whose DAG it is; nothing for a DAG that is not of this factory."""
+    for suffix in (FULL_LOAD_SUFFIX, CDC_SUFFIX):
+        if dag_id.startswith(PREFIX) and dag_id.endswith(suffix):
+            yield find_settings(dag_id[len(PREFIX) : -len(suffix)]).load()

@@ -1,0 +1,130 @@
+"""Find the settings of replication tasks: Variables first, a folder of JSON files as the fallback.
+
+A task is kept in a Variable of its own, `trempy_task_<task_name>`, or under its name in the Variable
+`trempy_tasks`, or in `<task_name>.json` in the folder that TREMPY_TASKS_FOLDER names.
+Where a name is found in several places, the first of these counts.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from airflow.sdk import Variable
+
+from trempy_provider.config.loader import load_task
+from trempy_provider.config.task import ReplicationTask
+from trempy_provider.config.unsupported import find_unsupported
+from trempy_provider.errors import ConfigurationError, FieldProblem, SettingsError, UnsupportedOptionError
+
+ALL_TASKS_VARIABLE = "trempy_tasks"
+TASK_VARIABLE_PREFIX = "trempy_task_"
+FOLDER_ENVIRONMENT = "TREMPY_TASKS_FOLDER"
+_VARIABLE_ENVIRONMENT_PREFIX = f"AIRFLOW_VAR_{TASK_VARIABLE_PREFIX.upper()}"
+
+
+@dataclass(frozen=True, slots=True)
+class SettingsText:
+    """The settings of one task as they were found, not yet validated."""
+
+    task_name: str
+    origin: str  # the Variable or file, for messages
+    text: str | Mapping[str, Any]
+
+    def load(self) -> ReplicationTask:
+        """Validate; raise ConfigurationError subclasses that name the origin and the field."""
+        task = load_task(self.text, origin=self.origin)
+        if task.task_name != self.task_name:
+            raise SettingsError(
+                f"{self.origin}: task.task_name is {task.task_name!r}; expected {self.task_name!r}",
+                problems=(FieldProblem("task.task_name", "differs from the name it is kept under"),),
+            )
+        refuse_unsupported(task, origin=self.origin)
+        return task
+
+
+def find_settings(task_name: str) -> SettingsText:
+    """Return the settings of one task, in one look-up where it has a Variable of its own.
+
+    Raise ConfigurationError when there are none.
+    """
+    key = f"{TASK_VARIABLE_PREFIX}{task_name}"
+    if text := Variable.get(key, default=None):
+        return SettingsText(task_name, f"Variable {key}", text)
+    for settings in (*_read_all_tasks_variable(), *_read_folder()):
+        if settings.task_name == task_name:
+            return settings
+    raise ConfigurationError(
+        f"replication task {task_name!r} is not defined",
+        hint=f"Create the Variable {key}, or an entry {task_name!r} in the Variable {ALL_TASKS_VARIABLE}.",
+    )
+
+
+def find_all_settings() -> list[SettingsText]:
+    """Return the settings of all tasks, ordered by name.
+
+    Raise SettingsError when the Variable `trempy_tasks` is no object of tasks.
+    """
+    found: dict[str, SettingsText] = {}
+    for settings in (*_read_task_variables(), *_read_all_tasks_variable(), *_read_folder()):
+        found.setdefault(settings.task_name, settings)
+    return [found[name] for name in sorted(found)]
+
+
+def refuse_unsupported(task: ReplicationTask, *, origin: str) -> None:
+    """Raise UnsupportedOptionError naming every option that is valid but not executed."""
+    problems = find_unsupported(task)
+    if problems:
+        lines = "\n".join(f"  {problem}" for problem in problems)
+        raise UnsupportedOptionError(f"{origin}: options that this version does not execute:\n{lines}")
+
+
+def _read_task_variables() -> Iterator[SettingsText]:
+    for key in sorted(_variable_keys()):
+        text = Variable.get(key, default=None)
+        if text is not None:
+            yield SettingsText(key.removeprefix(TASK_VARIABLE_PREFIX), f"Variable {key}", text)
+
+
+def _variable_keys() -> set[str]:
+    """Name the tasks' Variables; secrets backends cannot be listed, so theirs belong into `trempy_tasks`."""
+    keys = {
+        name.removeprefix("AIRFLOW_VAR_").lower()
+        for name in os.environ
+        if name.startswith(_VARIABLE_ENVIRONMENT_PREFIX)
+    }
+    try:
+        return keys | set(Variable.keys(prefix=TASK_VARIABLE_PREFIX))
+    except ImportError:  # outside Airflow's own processes nobody answers
+        return keys
+
+
+def _read_all_tasks_variable() -> Iterator[SettingsText]:
+    text = Variable.get(ALL_TASKS_VARIABLE, default=None)
+    if not text:
+        return
+    origin = f"Variable {ALL_TASKS_VARIABLE}"
+    for task_name, settings in sorted(_parse_tasks(text, origin=origin).items()):
+        yield SettingsText(task_name, f"{origin}, task {task_name}", settings)
+
+
+def _parse_tasks(text: str, *, origin: str) -> Mapping[str, Any]:
+    try:
+        tasks = json.loads(text)
+    except ValueError as error:
+        raise SettingsError(f"{origin}: not JSON: {error}") from error
+    if not isinstance(tasks, dict):
+        raise SettingsError(f"{origin}: expected an object of tasks by name, found {type(tasks).__name__}")
+    return tasks
+
+
+def _read_folder() -> Iterator[SettingsText]:
+    folder = os.environ.get(FOLDER_ENVIRONMENT)
+    if not folder:
+        return
+    for path in sorted(Path(folder).glob("*.json")):
+        yield SettingsText(path.stem, f"file {path}", path.read_text(encoding="utf-8"))

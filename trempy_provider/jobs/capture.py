@@ -1,0 +1,323 @@
+"""Capture: read the slot's stream, publish whole transactions in batches, confirm the slot.
+
+The order of three steps is the guarantee: the broker confirms a batch, the target's metadata records it,
+and only then is the slot confirmed.
+So the slot is never ahead of the broker, nor of what the task knows it has published; killed between any two
+steps, capture sends again what may have been sent already, and apply skips it.
+
+While nothing of the task's changes, the slot follows the server's WAL all the same, so that it retains none:
+first it is recorded that nothing was published since the last batch, then the slot moves on.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+import uuid
+from dataclasses import dataclass
+from typing import Any
+
+from trempy_provider.broker.base import Broker, OutgoingMessage
+from trempy_provider.config.task import ReplicationTask
+from trempy_provider.errors import MetadataError, TrempyError
+from trempy_provider.jobs.backoff import Backoff
+from trempy_provider.jobs.lease import EndReason, Lease, StopSignal
+from trempy_provider.postgres.checkpoints import advance_capture_progress, read_capture_progress
+from trempy_provider.postgres.metadata import read_task
+from trempy_provider.postgres.session import Endpoint, Session
+from trempy_provider.postgres.slot import read_identity, read_slot, verify_slot
+from trempy_provider.postgres.stream import ChangeStream, Keepalive, open_stream
+from trempy_provider.replication import wire
+from trempy_provider.replication.batches import Batch, BatchBuilder, BatchLimits
+from trempy_provider.replication.lsn import NO_LSN, Lsn
+
+logger = logging.getLogger(__name__)
+
+_READ_SECONDS = 0.5
+_READ_SECONDS_WHILE_UNCONFIRMED = 0.002
+_CONFIRM_INTERVAL_SECONDS = 1.0
+_IDLE_INTERVAL_SECONDS = 10.0
+_KEEPALIVE_INTERVAL_SECONDS = 0.5
+_FRAMES_PER_TURN = 20_000
+_BUSY_TURN_FRAMES = 500
+_COALESCE_SECONDS = 0.002
+_LAST_CONFIRM_SECONDS = 10.0
+
+
+@dataclass(slots=True)
+class CaptureReport:
+    """What a lease of capture did."""
+
+    end_reason: str = ""
+    batch_count: int = 0
+    transaction_count: int = 0
+    change_count: int = 0
+    published_bytes: int = 0
+    confirmed_lsn: Lsn = NO_LSN
+    seconds: float = 0.0
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the facts as JSON values."""
+        return {
+            "end_reason": self.end_reason,
+            "batch_count": self.batch_count,
+            "transaction_count": self.transaction_count,
+            "change_count": self.change_count,
+            "published_bytes": self.published_bytes,
+            "confirmed_lsn": str(self.confirmed_lsn),
+            "seconds": round(self.seconds, 3),
+        }
+
+
+def capture(
+    task: ReplicationTask,
+    *,
+    source: Endpoint,
+    target: Endpoint,
+    broker: Broker,
+    lease: Lease,
+    stop: StopSignal,
+) -> CaptureReport:
+    """Publish the task's changes until the lease ends or a stop is asked for.
+
+    Lost connections and a slot in use are waited out with backoff.
+    Raise SlotLostError or WrongSystemError when changes are missing, MetadataError before a setup.
+    """
+    report = CaptureReport()
+    backoff = Backoff(lease=lease, stop=stop)
+    started_at = time.monotonic()
+    while not report.end_reason:
+        try:
+            with _Capture(task, source=source, target=target, broker=broker, report=report) as running:
+                report.end_reason = running.run(lease, stop, backoff).value
+        except TrempyError as error:
+            if stop.is_set():
+                report.end_reason = EndReason.STOPPED.value
+                break
+            backoff.wait(error)
+    report.seconds = time.monotonic() - started_at
+    return report
+
+
+class _Capture:
+    """One connection of capture: a stream, a publisher, and a session for progress."""
+
+    def __init__(
+        self,
+        task: ReplicationTask,
+        *,
+        source: Endpoint,
+        target: Endpoint,
+        broker: Broker,
+        report: CaptureReport,
+    ) -> None:
+        self._task = task
+        self._report = report
+        self._counted = (0, 0, 0)
+        self._target = target.connect("capture")
+        self._stream: ChangeStream | None = None
+        self._publisher = None
+        try:
+            previous_lsn, start_lsn = starting_point(task, source=source, target=self._target)
+            self._publisher = broker.open_publisher()
+            self._stream = open_stream(
+                source,
+                job="capture",
+                slot_name=task.slot_name,
+                publication_name=task.publication_name,
+                confirmed_lsn=start_lsn,
+            )
+        except BaseException:
+            self.close()
+            raise
+        self._position = start_lsn
+        self._published_lsn = previous_lsn
+        self._seen_lsn = previous_lsn
+        self._builder = BatchBuilder(
+            task_name=task.task_name,
+            session_id=uuid.uuid4().hex[:16],
+            previous_lsn=previous_lsn,
+            limits=BatchLimits(max_rows=task.cdc.batch_max_rows, max_bytes=task.cdc.batch_max_bytes),
+        )
+        now = time.monotonic()
+        self._waiting_since = self._active_at = self._confirmed_at = self._idle_at = self._asked_at = now
+
+    def __enter__(self) -> _Capture:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        if self._stream is not None:
+            self._stream.close()
+        if self._publisher is not None:
+            self._publisher.close()
+        self._target.close()
+
+    def run(self, lease: Lease, stop: StopSignal, backoff: Backoff) -> EndReason:
+        while True:
+            frame_count = self._drain(stop)
+            self._publish_waiting(stop)
+            self._confirm()
+            backoff.succeeded()
+            reason = EndReason.STOPPED if stop.is_set() else self._end_reason(lease)
+            if reason is not None:
+                self._finish()
+                return reason
+            self._wait(lease, frame_count)
+
+    def _drain(self, stop: StopSignal) -> int:
+        """Read what has arrived; return the number of payloads."""
+        assert self._stream is not None
+        count = 0
+        while count < _FRAMES_PER_TURN:
+            frame = self._stream.next()
+            if frame is None:
+                if not self._stream.read_socket(timeout_seconds=0):
+                    break
+            elif isinstance(frame, Keepalive):
+                self._see(frame.position)
+            else:
+                count += 1
+                for batch in self._builder.add(frame):
+                    self._publish(batch, stop)
+        if count:
+            self._active_at = time.monotonic()
+        return count
+
+    def _see(self, position: Lsn) -> None:
+        """Between transactions, everything committed before a keepalive's position has arrived."""
+        if not self._builder.in_transaction:
+            self._position = max(self._position, position)
+
+    def _publish_waiting(self, stop: StopSignal) -> None:
+        """Publish whole transactions at once when the broker is free, else let the batch grow."""
+        assert self._publisher is not None
+        if not self._builder.has_whole_transactions:
+            self._waiting_since = time.monotonic()
+            return
+        waited = time.monotonic() - self._waiting_since
+        if self._publisher.unconfirmed_count() == 0 or waited >= self._task.cdc.batch_max_age_seconds:
+            batch = self._builder.take()
+            assert batch is not None
+            self._publish(batch, stop)
+
+    def _publish(self, batch: Batch, stop: StopSignal) -> None:
+        assert self._publisher is not None
+        body = wire.encode(batch)
+        message = OutgoingMessage(
+            body=body,
+            message_id=batch.message_id,
+            headers=_headers(batch),
+            content_type=wire.CONTENT_TYPE,
+            token=batch.end_lsn,
+        )
+        self._publisher.publish(message, stop=stop.is_set)
+        self._position = max(self._position, batch.end_lsn)
+        self._waiting_since = time.monotonic()
+        self._report.batch_count += 1
+        self._report.transaction_count += batch.transaction_count
+        self._report.change_count += batch.change_count
+        self._report.published_bytes += len(body)
+
+    def _confirm(self, *, at_once: bool = False) -> None:
+        """Record what the broker has confirmed, then confirm the slot; about once a second."""
+        assert self._publisher is not None
+        token = self._publisher.confirmed()
+        if not isinstance(token, Lsn) or token <= self._published_lsn:
+            return
+        if at_once or time.monotonic() - self._confirmed_at >= _CONFIRM_INTERVAL_SECONDS:
+            self._record(published_lsn=token, seen_lsn=token, idle=False)
+            self._confirmed_at = self._idle_at = time.monotonic()
+
+    def _record(self, *, published_lsn: Lsn, seen_lsn: Lsn, idle: bool) -> None:
+        assert self._stream is not None
+        report = self._report
+        counts = (report.batch_count, report.change_count, report.published_bytes)
+        batch_count, change_count, published_bytes = (
+            now - before for now, before in zip(counts, self._counted, strict=True)
+        )
+        advance_capture_progress(
+            self._target,
+            self._task.task_name,
+            published_lsn=published_lsn,
+            idle=idle,
+            seen_lsn=seen_lsn,
+            batch_count=batch_count,
+            change_count=change_count,
+            published_bytes=published_bytes,
+        )
+        self._counted = counts
+        self._published_lsn, self._seen_lsn = published_lsn, seen_lsn
+        if idle:
+            self._stream.confirm_idle(seen_lsn)
+        else:
+            self._stream.confirm(published_lsn)
+        report.confirmed_lsn = self._stream.confirmed_lsn
+
+    def _end_reason(self, lease: Lease) -> EndReason | None:
+        if self._is_quiet():
+            self._follow_wal(lease)
+        idle_for = time.monotonic() - self._active_at if self._is_quiet() else 0.0
+        return lease.reached(self._seen_lsn, idle_for_seconds=idle_for)
+
+    def _is_quiet(self) -> bool:
+        assert self._publisher is not None
+        return self._builder.is_empty and self._publisher.unconfirmed_count() == 0
+
+    def _follow_wal(self, lease: Lease) -> None:
+        """Move an idle slot up to where the server has read; sooner when somebody waits for it."""
+        self._confirm(at_once=True)
+        awaited = lease.caught_up_lsn is not None and self._position >= lease.caught_up_lsn
+        due = time.monotonic() - self._idle_at >= _IDLE_INTERVAL_SECONDS
+        if self._position > self._seen_lsn and (awaited or due):
+            self._record(published_lsn=self._published_lsn, seen_lsn=self._position, idle=True)
+            self._idle_at = time.monotonic()
+
+    def _wait(self, lease: Lease, frame_count: int) -> None:
+        assert self._stream is not None and self._publisher is not None
+        now = time.monotonic()
+        if lease.caught_up_lsn is not None and now - self._asked_at >= _KEEPALIVE_INTERVAL_SECONDS:
+            self._stream.request_keepalive()
+            self._asked_at = now
+        if frame_count >= _BUSY_TURN_FRAMES:  # under load, let the socket fill: far fewer wake-ups
+            time.sleep(_COALESCE_SECONDS)
+        waiting = self._builder.has_whole_transactions or self._publisher.unconfirmed_count() > 0
+        longest = _READ_SECONDS_WHILE_UNCONFIRMED if waiting else _READ_SECONDS
+        self._stream.read_socket(timeout_seconds=lease.remaining_seconds(at_most=longest))
+
+    def _finish(self) -> None:
+        """Wait for the broker's last confirms, so that the next lease need not send them again."""
+        assert self._publisher is not None
+        self._publisher.wait_confirmed(timeout_seconds=_LAST_CONFIRM_SECONDS)
+        self._confirm(at_once=True)
+
+
+def starting_point(task: ReplicationTask, *, source: Endpoint, target: Session) -> tuple[Lsn, Lsn]:
+    """Return the end of the last batch published before the slot's position, and that position.
+
+    Raise SlotLostError or WrongSystemError when the slot is not the task's own or not complete.
+    """
+    row = read_task(target, task.task_name)
+    if row is None or row.slot_name is None:
+        raise MetadataError(f"task {task.task_name} has not been set up to follow changes")
+    progress = read_capture_progress(target, task.task_name)
+    known_lsn = max(progress.published_lsn, progress.seen_lsn) if progress.idle else progress.published_lsn
+    with source.connect("capture") as session:
+        status = read_slot(session, task.slot_name)
+        verify_slot(row, status, read_identity(session), captured_lsn=known_lsn)
+    confirmed_lsn = status.confirmed_flush_lsn or NO_LSN
+    return min(confirmed_lsn, progress.published_lsn), confirmed_lsn
+
+
+def _headers(batch: Batch) -> dict[str, str | int]:
+    return {
+        "task_name": batch.task_name,
+        "transaction_id": batch.transaction_id,
+        "first_lsn": str(batch.first_lsn),
+        "last_lsn": str(batch.end_lsn),
+        "transaction_count": batch.transaction_count,
+        "change_count": batch.change_count,
+        "format_version": wire.FORMAT_VERSION,
+    }

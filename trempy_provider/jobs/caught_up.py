@@ -1,0 +1,52 @@
+"""Whether the target has caught up with the source."""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime
+
+from trempy_provider.postgres import checkpoints
+from trempy_provider.postgres.session import Endpoint, Session, static_sql
+from trempy_provider.replication.lsn import Lsn
+
+_FLUSH_SECONDS = 1.0
+_POLL_SECONDS = 0.02
+
+
+def current_position(source: Endpoint) -> Lsn:
+    """Return an LSN before which everything committed on the source so far lies.
+
+    Transactions that committed asynchronously are waited for until they are flushed.
+    """
+    with source.connect("position") as session:
+        inserted, flushed = _positions(session)
+        deadline = time.monotonic() + _FLUSH_SECONDS
+        while flushed < inserted and time.monotonic() < deadline:
+            time.sleep(_POLL_SECONDS)
+            _, flushed = _positions(session)
+        return flushed
+
+
+def is_caught_up(
+    target: Endpoint,
+    task_name: str,
+    *,
+    lsn: Lsn | None = None,
+    committed_at: datetime | None = None,
+) -> bool:
+    """Tell whether everything committed before `lsn`, or before a commit time, is applied."""
+    with target.connect("caught_up") as session:
+        if lsn is not None and not checkpoints.is_caught_up(session, task_name, lsn=lsn):
+            return False
+        return committed_at is None or _is_applied_until(session, task_name, committed_at)
+
+
+def _is_applied_until(session: Session, task_name: str, committed_at: datetime) -> bool:
+    parameters = {"task_name": task_name, "committed_at": committed_at}
+    return bool(session.fetch_value(static_sql("is_applied_until"), parameters))
+
+
+def _positions(session: Session) -> tuple[Lsn, Lsn]:
+    row = session.fetch_one(static_sql("wal_positions"))
+    assert row is not None
+    return Lsn.parse(row[0]), Lsn.parse(row[1])

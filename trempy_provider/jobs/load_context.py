@@ -1,0 +1,21 @@
+"""What all tables and streams of one full load have in common."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from trempy_provider.config.task import ReplicationTask
+from trempy_provider.jobs.lease import StopSignal
+from trempy_provider.postgres.session import Endpoint
+
+
+@dataclass(frozen=True, slots=True)
+class LoadContext:
+    """The open things of a full load, and what tells it from any other load of the same tables."""
+
+    task: ReplicationTask
+    source: Endpoint
+    target: Endpoint
+    stop: StopSignal
+    started_at: datetime  # by the target's clock, as in table_states

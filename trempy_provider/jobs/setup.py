@@ -1,0 +1,198 @@
+"""Setup: make everything a task needs, once.
+
+The order is such that a kill between any two steps is mended by running setup again:
+
+1. metadata schema, then the task's row without a consistent point: from here on, what is on the source under
+   the task's names is known to be the task's own;
+2. publication, before the slot: decoding looks publications up as of each change;
+3. queues, empty;
+4. slot: a half-made or left-over one is dropped and created again;
+5. one transaction: target tables, their states, checkpoint, and the consistent point in the task's row.
+
+A task whose row has its consistent point is complete; setup then only brings publication, queues and tables
+up to date with the settings.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from trempy_provider.broker.base import Broker
+from trempy_provider.config.task import ReplicationTask
+from trempy_provider.jobs.check import check
+from trempy_provider.postgres.catalog import find_tables
+from trempy_provider.postgres.metadata import (
+    TaskRow,
+    migrate,
+    read_task,
+    start_progress,
+    write_task,
+)
+from trempy_provider.postgres.publication import drop_publication, ensure_publication, wanted_publication
+from trempy_provider.postgres.session import Endpoint, Session
+from trempy_provider.postgres.setup_lock import setup_lock
+from trempy_provider.postgres.slot import create_slot, drop_slot, read_identity, read_wal_position
+from trempy_provider.postgres.tables import Table
+from trempy_provider.postgres.task_tables import TableChanges, start_tables, synchronize_tables
+from trempy_provider.replication.lsn import NO_LSN, Lsn
+
+
+@dataclass(frozen=True, slots=True)
+class SetupReport:
+    """What a task has on the source and on the target."""
+
+    task_name: str
+    publication: str | None
+    slot: str | None
+    consistent_point: Lsn | None
+    tables: tuple[str, ...]
+    created_tables: tuple[str, ...]
+    created_types: tuple[str, ...]
+    started_anew: bool
+    warnings: tuple[str, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the report as plain values."""
+        return {
+            "task_name": self.task_name,
+            "publication": self.publication,
+            "slot": self.slot,
+            "consistent_point": None if self.consistent_point is None else str(self.consistent_point),
+            "tables": list(self.tables),
+            "created_tables": list(self.created_tables),
+            "created_types": list(self.created_types),
+            "started_anew": self.started_anew,
+            "warnings": list(self.warnings),
+        }
+
+
+def setup(
+    task: ReplicationTask,
+    *,
+    source: Endpoint,
+    target: Endpoint,
+    broker: Broker | None = None,
+    restart: bool = False,
+) -> SetupReport:
+    """Make publication, slot, target tables, queues and metadata; a second run changes nothing.
+
+    With `restart` the task starts from zero: slot, queues, held changes and checkpoint begin anew, and a full
+    load will replace its target tables.
+    Raise PreflightError that lists everything in the way, JobInProgressError while another setup runs.
+    """
+    findings = check(task, source=source, target=target, broker=broker, restart=restart)
+    findings.raise_errors(task.task_name)
+    with source.connect("setup") as source_session, target.connect("setup") as target_session:
+        migrate(target_session)
+        with setup_lock(target_session, task.task_name):
+            steps = _Steps(task, source_session, target_session, broker, source.application_name(""))
+            report = steps.run(restart=restart)
+    warnings = [f"{finding.where}: {finding.what}" for finding in findings.warnings]
+    return replace(report, warnings=(*warnings, *report.warnings))
+
+
+@dataclass(frozen=True, slots=True)
+class _Steps:
+    task: ReplicationTask
+    source: Session
+    target: Session
+    broker: Broker | None
+    application_prefix: str
+
+    def run(self, *, restart: bool) -> SetupReport:
+        tables = find_tables(self.source, self.task)
+        known = read_task(self.target, self.task.task_name)
+        if known is not None and known.slot_name is not None and not self.task.captures_changes:
+            known = self._leave_capture(known)
+        if known is None or restart or (self.task.captures_changes and known.consistent_point is None):
+            return self._start(tables)
+        return self._bring_up_to_date(tables, known)
+
+    def _start(self, tables: tuple[Table, ...]) -> SetupReport:
+        """Make everything, and empty what is left of an earlier time."""
+        row = self._new_row()
+        start = NO_LSN
+        if self.task.captures_changes:
+            write_task(self.target, row)
+            ensure_publication(self.source, wanted_publication(self.task, tables))
+            self._empty_queues()
+            start = self._create_slot()
+            row = replace(row, consistent_point=start)
+        with self.target.transaction():
+            write_task(self.target, row)
+            captures = self.task.captures_changes
+            start_progress(self.target, self.task.task_name, start, captures_changes=captures)
+            changes = start_tables(self.source, self.target, self.task, tables, start=start)
+        return _report(row, tables, changes, started_anew=True)
+
+    def _bring_up_to_date(self, tables: tuple[Table, ...], row: TaskRow) -> SetupReport:
+        if self.task.captures_changes:
+            ensure_publication(self.source, wanted_publication(self.task, tables))
+            if self.broker is not None:
+                self.broker.declare_topology()
+        changes = bring_tables_up_to_date(self.source, self.target, self.task, tables)
+        return _report(row, tables, changes, started_anew=False)
+
+    def _leave_capture(self, row: TaskRow) -> TaskRow:
+        """Remove what holds WAL back on the source, since the task captures no more."""
+        drop_slot(self.source, self.task.slot_name, application_prefix=self.application_prefix)
+        drop_publication(self.source, self.task.publication_name)
+        if self.broker is not None:
+            self.broker.delete_topology()
+        left = replace(row, slot_name=None, publication_name=None, consistent_point=None)
+        write_task(self.target, left)
+        return left
+
+    def _create_slot(self) -> Lsn:
+        name = self.task.slot_name
+        drop_slot(self.source, name, application_prefix=self.application_prefix)
+        timeout_seconds = self.task.cdc.slot_creation_timeout_seconds
+        return create_slot(self.source, name, timeout_seconds=timeout_seconds)
+
+    def _empty_queues(self) -> None:
+        """Delete and declare: purging would leave what a consumer holds unacknowledged."""
+        if self.broker is not None:
+            self.broker.delete_topology()
+            self.broker.declare_topology()
+
+    def _new_row(self) -> TaskRow:
+        identity = read_identity(self.source)
+        captures = self.task.captures_changes
+        return TaskRow(
+            task_name=self.task.task_name,
+            system_identifier=identity.system_identifier,
+            timeline=identity.timeline,
+            source_database=identity.database,
+            slot_name=self.task.slot_name if captures else None,
+            publication_name=self.task.publication_name if captures else None,
+        )
+
+
+def bring_tables_up_to_date(
+    source: Session, target: Session, task: ReplicationTask, tables: tuple[Table, ...]
+) -> TableChanges:
+    """Add and remove tables of a running task, after its publication was brought up to date.
+
+    In this order no load can take its snapshot before the table's changes are published; apply leaves out
+    changes of a table that has no state yet.
+    """
+    start = read_wal_position(source)
+    with target.transaction():
+        return synchronize_tables(source, target, task, tables, start=start)
+
+
+def _report(
+    row: TaskRow, tables: tuple[Table, ...], changes: TableChanges, *, started_anew: bool
+) -> SetupReport:
+    return SetupReport(
+        task_name=row.task_name,
+        publication=row.publication_name,
+        slot=row.slot_name,
+        consistent_point=row.consistent_point,
+        tables=tuple(str(table.name) for table in tables),
+        created_tables=tuple(map(str, changes.created)),
+        created_types=tuple(changes.created_types),
+        started_anew=started_anew,
+        warnings=tuple(changes.warnings),
+    )

@@ -1,0 +1,36 @@
+"""The operator of `jobs/apply.py`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from trempy_provider.config.task import ReplicationTask
+from trempy_provider.hooks.endpoints import TaskEndpoints
+from trempy_provider.jobs.apply import apply
+from trempy_provider.jobs.lease import EndReason, Lease, StopSignal
+from trempy_provider.operators.lease import TrempyLeaseOperator
+from trempy_provider.triggers.apply import ApplyTrigger
+from trempy_provider.triggers.base import LeaseTrigger
+
+
+class TrempyApplyOperator(TrempyLeaseOperator):
+    """Read batches from the task's queue and apply them to the target, for the length of a lease."""
+
+    job = "apply"
+
+    def run_lease(
+        self, task: ReplicationTask, endpoints: TaskEndpoints, lease: Lease, stop: StopSignal
+    ) -> tuple[EndReason, dict[str, Any]]:
+        """Apply until the lease says enough."""
+        report = apply(
+            task,
+            target=endpoints.target,
+            broker=endpoints.broker,
+            lease=lease,
+            stop=stop,
+        )
+        return EndReason(report.end_reason), report.as_dict()
+
+    def trigger(self, task: ReplicationTask, **lease: Any) -> LeaseTrigger:
+        """Wait for the next message."""
+        return ApplyTrigger(broker_conn_id=task.broker_conn_id, **lease)

@@ -1,0 +1,44 @@
+"""Name the tables of a task, to map a full load over."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from trempy_provider.errors import ConfigurationError
+from trempy_provider.operators.base import JobRun, TrempyOperator
+from trempy_provider.postgres.catalog import find_tables
+from trempy_provider.postgres.tables import QualifiedName
+
+
+class TrempyTablesOperator(TrempyOperator):
+    """List the task's tables on the source in the order of loading, each in a list of its own.
+
+    :param choice_param: the DAG param that may choose among them
+    """
+
+    job = "tables"
+
+    def __init__(self, *, choice_param: str | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.choice_param = choice_param
+
+    def run_job(self, run: JobRun) -> list[list[str]]:
+        """Look them up, patterns expanded."""
+        with run.endpoints.source.connect(self.job) as session:
+            names = [str(table.name) for table in find_tables(session, run.task)]
+        params = run.context["params"]
+        chosen: Sequence[str] = params.get(self.choice_param, ()) if self.choice_param else ()
+        return [[name] for name in choose(names, chosen)]
+
+
+def choose(names: Sequence[str], chosen: Sequence[str]) -> list[str]:
+    """Return the names chosen, all without a choice; raise ConfigurationError for one that is not there."""
+    wanted = {str(QualifiedName.parse(name)) for name in chosen}
+    unknown = sorted(wanted - set(names))
+    if unknown:
+        raise ConfigurationError(
+            f"table {unknown[0]} is not one of the task's tables: {', '.join(names)}",
+            hint="Correct the DAG run's param `tables`.",
+        )
+    return [name for name in names if not wanted or name in wanted]

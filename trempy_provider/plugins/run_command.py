@@ -1,0 +1,102 @@
+"""Run one command of `airflow trempy`, print its report, and end with the exit codes of `trempy`."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from argparse import Namespace
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from trempy_provider.config.task import ReplicationTask
+from trempy_provider.errors import ConfigurationError, TrempyError
+from trempy_provider.hooks.endpoints import TaskEndpoints, endpoints_of
+from trempy_provider.hooks.settings import find_settings
+from trempy_provider.jobs.check import check
+from trempy_provider.jobs.full_load import full_load
+from trempy_provider.jobs.lease import StopSignal
+from trempy_provider.jobs.progress import TerminalProgress
+from trempy_provider.jobs.refresh import refresh
+from trempy_provider.jobs.reload import reload
+from trempy_provider.jobs.setup import setup
+from trempy_provider.jobs.status import status
+from trempy_provider.jobs.teardown import teardown
+
+FAILED, WRONG_SETTINGS = 1, 2
+Run = Callable[[ReplicationTask, TaskEndpoints, Namespace], Any]
+
+
+def _command(run: Run) -> Callable[[Namespace], None]:
+    """Give a job its task and endpoints, print the report as JSON; errors go to stderr in one line."""
+
+    @wraps(run)
+    def command(arguments: Namespace) -> None:
+        # Airflow's own commands say so too: Variables and Connections are then read from its database.
+        os.environ["_AIRFLOW_PROCESS_CONTEXT"] = "server"
+        try:
+            task = find_settings(arguments.task_name).load()
+            report = run(task, endpoints_of(task), arguments)
+        except TrempyError as error:
+            print(f"{error} {error.hint}", file=sys.stderr)
+            raise SystemExit(WRONG_SETTINGS if isinstance(error, ConfigurationError) else FAILED) from error
+        print(json.dumps(report.as_dict(), indent=2))
+
+    return command
+
+
+@_command
+def run_check(task: ReplicationTask, endpoints: TaskEndpoints, _: Namespace) -> Any:
+    """Run check."""
+    return check(task, **endpoints.for_job(task))
+
+
+@_command
+def run_status(task: ReplicationTask, endpoints: TaskEndpoints, _: Namespace) -> Any:
+    """Run status."""
+    return status(task, **endpoints.for_job(task))
+
+
+@_command
+def run_setup(task: ReplicationTask, endpoints: TaskEndpoints, arguments: Namespace) -> Any:
+    """Run setup."""
+    return setup(task, **endpoints.for_job(task), restart=arguments.restart)
+
+
+@_command
+def run_full_load(task: ReplicationTask, endpoints: TaskEndpoints, arguments: Namespace) -> Any:
+    """Run a full load, with progress bars on stderr."""
+    return full_load(
+        task,
+        source=endpoints.source,
+        target=endpoints.target,
+        tables=arguments.tables,
+        reload=arguments.reload,
+        stop=StopSignal(),
+        progress=TerminalProgress(sys.stderr),
+    )
+
+
+@_command
+def run_refresh(task: ReplicationTask, endpoints: TaskEndpoints, _: Namespace) -> Any:
+    """Run refresh."""
+    return refresh(task, **endpoints.for_job(task))
+
+
+@_command
+def run_reload(task: ReplicationTask, endpoints: TaskEndpoints, arguments: Namespace) -> Any:
+    """Run reload."""
+    return reload(
+        task,
+        source=endpoints.source,
+        target=endpoints.target,
+        tables=arguments.tables,
+        stop=StopSignal(),
+    )
+
+
+@_command
+def run_teardown(task: ReplicationTask, endpoints: TaskEndpoints, _: Namespace) -> Any:
+    """Run teardown."""
+    return teardown(task, **endpoints.for_job(task))

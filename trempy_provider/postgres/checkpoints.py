@@ -1,0 +1,134 @@
+"""How far a task is: the checkpoint of apply and the progress of capture, in the target."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from trempy_provider.errors import MetadataError
+from trempy_provider.postgres.metadata import schema_required
+from trempy_provider.postgres.session import Session, static_sql
+from trempy_provider.replication.lsn import Lsn
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """Everything committed on the source before `end_lsn` is applied."""
+
+    end_lsn: Lsn
+    commit_lsn: Lsn | None
+    committed_at: datetime | None
+    applied_at: datetime | None
+    transaction_count: int
+    change_count: int
+    states_version: int
+
+
+@dataclass(frozen=True, slots=True)
+class CaptureProgress:
+    """Everything committed before `seen_lsn` is in batches that end at or before `published_lsn`.
+
+    While `idle`, nothing has been published since `published_lsn`, and the slot may be ahead of it.
+    """
+
+    published_lsn: Lsn
+    idle: bool
+    seen_lsn: Lsn
+    seen_at: datetime
+    batch_count: int
+    change_count: int
+    published_bytes: int
+
+
+def read_checkpoint(session: Session, task_name: str) -> Checkpoint:
+    """Return a task's checkpoint; raise MetadataError when it has not been set up."""
+    return _checkpoint(session, "read_checkpoint", task_name)
+
+
+def lock_checkpoint(session: Session, task_name: str) -> Checkpoint:
+    """Lock and return a task's checkpoint until the transaction ends.
+
+    Whoever changes the task's target tables holds this lock, so that two can never do so at once.
+    """
+    return _checkpoint(session, "lock_checkpoint", task_name)
+
+
+def advance_checkpoint(
+    session: Session,
+    task_name: str,
+    *,
+    end_lsn: Lsn,
+    commit_lsn: Lsn,
+    committed_at: datetime,
+    transaction_count: int,
+    change_count: int,
+) -> None:
+    """Record what the open transaction applies; call it in that transaction."""
+    session.execute(
+        static_sql("advance_checkpoint"),
+        {
+            "task_name": task_name,
+            "end_lsn": str(end_lsn),
+            "commit_lsn": str(commit_lsn),
+            "committed_at": committed_at,
+            "transaction_count": transaction_count,
+            "change_count": change_count,
+        },
+    )
+
+
+def read_capture_progress(session: Session, task_name: str) -> CaptureProgress:
+    """Return what capture has published; raise MetadataError when the task has not been set up."""
+    row = _row(session, "read_capture_progress", task_name)
+    return CaptureProgress(Lsn.parse(row[0]), row[1], Lsn.parse(row[2]), *row[3:])
+
+
+def advance_capture_progress(
+    session: Session,
+    task_name: str,
+    *,
+    published_lsn: Lsn,
+    idle: bool,
+    seen_lsn: Lsn,
+    batch_count: int = 0,
+    change_count: int = 0,
+    published_bytes: int = 0,
+) -> None:
+    """Record what has been published; the counts are added.
+
+    Call it before the slot is confirmed: the slot is never ahead of what this row tells.
+    """
+    session.execute(
+        static_sql("advance_capture_progress"),
+        {
+            "task_name": task_name,
+            "published_lsn": str(published_lsn),
+            "idle": idle,
+            "seen_lsn": str(seen_lsn),
+            "batch_count": batch_count,
+            "change_count": change_count,
+            "published_bytes": published_bytes,
+        },
+    )
+
+
+def is_caught_up(session: Session, task_name: str, *, lsn: Lsn) -> bool:
+    """Tell whether everything committed on the source before `lsn` is applied."""
+    with schema_required():
+        parameters = {"task_name": task_name, "lsn": str(lsn)}
+        return bool(session.fetch_value(static_sql("is_caught_up"), parameters))
+
+
+def _checkpoint(session: Session, query: str, task_name: str) -> Checkpoint:
+    row = _row(session, query, task_name)
+    commit_lsn = None if row[1] is None else Lsn.parse(row[1])
+    return Checkpoint(Lsn.parse(row[0]), commit_lsn, *row[2:])
+
+
+def _row(session: Session, query: str, task_name: str) -> tuple[Any, ...]:
+    with schema_required():
+        row = session.fetch_one(static_sql(query), {"task_name": task_name})
+    if row is None:
+        raise MetadataError(f"task {task_name} has not been set up to follow changes")
+    return row

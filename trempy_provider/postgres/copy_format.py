@@ -1,0 +1,55 @@
+"""Whether rows can travel in COPY's binary format, or have to travel as text.
+
+Binary is for types whose binary form is the same on every server: most built-in types, their arrays, domains
+over them, and enums (sent as labels).
+Left out are types whose binary form holds what only one server knows (reg*, composites, arrays of user
+types, ranges over them), types without one, extensions' types, and xml (its declaration changes).
+See "Binary Format" under COPY in PostgreSQL's manual.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from trempy_provider.postgres.session import Session, static_sql
+from trempy_provider.postgres.tables import Column
+
+PORTABLE_TYPES = frozenset(
+    {
+        "bool", "bytea", "char", "name", "int8", "int2", "int4", "text", "oid", "tid", "xid", "xid8", "cid",
+        "int2vector", "oidvector", "json", "jsonb", "jsonpath", "point", "lseg", "path", "box", "polygon",
+        "line", "circle", "float4", "float8", "money", "macaddr", "macaddr8", "inet", "cidr", "bpchar",
+        "varchar", "date", "time", "timetz", "timestamp", "timestamptz", "bit", "varbit", "numeric", "uuid",
+        "pg_lsn", "tsvector", "tsquery", "txid_snapshot", "pg_snapshot", "interval", "int4range",
+        "int8range", "numrange", "daterange", "tsrange", "tstzrange", "int4multirange", "int8multirange",
+        "nummultirange", "datemultirange", "tsmultirange", "tstzmultirange",
+    }
+)  # fmt: skip
+_INFINITE_INTERVALS_VERSION = 170000  # older servers read the binary form as a finite interval
+
+
+def rows_travel_binary(
+    source: Session, target: Session, *, source_columns: Sequence[Column], target_columns: Sequence[Column]
+) -> bool:
+    """Tell whether every column has the same type, in portable binary form, on both sides.
+
+    `target_columns` are the counterparts of `source_columns`, in the same order.
+    """
+    names = _portable_names(source, target)
+    on_source = _portable_columns(source, source_columns, names)
+    on_target = _portable_columns(target, target_columns, names)
+    return None not in on_source and on_source == on_target
+
+
+def _portable_names(source: Session, target: Session) -> list[str]:
+    versions = sorted((source.server_version, target.server_version))
+    if versions[0] < _INFINITE_INTERVALS_VERSION <= versions[1]:
+        return sorted(PORTABLE_TYPES - {"interval"})
+    return sorted(PORTABLE_TYPES)
+
+
+def _portable_columns(session: Session, columns: Sequence[Column], names: list[str]) -> list[str | None]:
+    oids = sorted({column.base_type_oid for column in columns})
+    rows = session.fetch_all(static_sql("portable_types"), {"oids": oids, "names": names})
+    portable: dict[int, str] = dict(rows)
+    return [portable.get(column.base_type_oid) for column in columns]

@@ -1,0 +1,93 @@
+"""Changes that wait in the target: of tables being loaded, and chunks of incomplete transactions.
+
+They are kept as batches in wire format, in the transaction that advances the checkpoint past them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from trempy_provider.errors import GapError
+from trempy_provider.postgres.session import Session, static_sql
+from trempy_provider.replication import wire
+from trempy_provider.replication.batches import Batch
+from trempy_provider.replication.lsn import Lsn
+
+_READ_AHEAD = 8
+
+
+def hold_changes(session: Session, task_name: str, *, source_oid: int, commit_lsn: Lsn, body: bytes) -> None:
+    """Keep one transaction's changes of a table that is being loaded."""
+    session.execute(
+        static_sql("hold_changes"),
+        {"task_name": task_name, "source_oid": source_oid, "commit_lsn": str(commit_lsn), "body": body},
+    )
+
+
+def read_held_changes(
+    session: Session, task_name: str, *, source_oid: int
+) -> Iterator[tuple[int, Lsn, Batch]]:
+    """Yield held id, commit LSN and batch of a table's held changes, in commit order."""
+    after = 0
+    while True:
+        rows = session.fetch_all(
+            static_sql("next_held_changes"),
+            {"task_name": task_name, "source_oid": source_oid, "after": after, "limit": _READ_AHEAD},
+        )
+        for after, commit_lsn, body in rows:
+            yield after, Lsn.parse(commit_lsn), wire.decode(bytes(body))
+        if len(rows) < _READ_AHEAD:
+            return
+
+
+def delete_held_changes(session: Session, task_name: str, *, source_oid: int, until: int) -> None:
+    """Forget a table's held changes up to and including the held id `until`."""
+    session.execute(
+        static_sql("delete_held_until"), {"task_name": task_name, "source_oid": source_oid, "until": until}
+    )
+
+
+def hold_chunk(session: Session, task_name: str, batch: Batch, *, body: bytes) -> None:
+    """Keep a chunk of a large transaction until its last chunk arrives."""
+    assert batch.chunk is not None
+    session.execute(
+        static_sql("hold_chunk"),
+        {
+            "task_name": task_name,
+            "commit_lsn": str(batch.first_lsn),
+            "chunk_id": batch.session_id,
+            "chunk_index": batch.chunk.index,
+            "body": body,
+        },
+    )
+
+
+def read_chunks(session: Session, task_name: str, *, last: Batch) -> Iterator[Batch]:
+    """Yield the held chunks that come before the last chunk of a transaction, one at a time.
+
+    Raise GapError when one is missing.
+    """
+    assert last.chunk is not None
+    for index in range(last.chunk.index):
+        body = session.fetch_value(
+            static_sql("next_chunk"),
+            {
+                "task_name": task_name,
+                "commit_lsn": str(last.first_lsn),
+                "chunk_id": last.session_id,
+                "chunk_index": index,
+            },
+        )
+        if body is None:
+            raise GapError(
+                f"chunk {index} of transaction {last.transaction_id} at {last.first_lsn} is missing"
+            )
+        yield wire.decode(bytes(body))
+
+
+def delete_chunks(session: Session, task_name: str, *, until: Lsn, keep: str | None = None) -> None:
+    """Forget the chunks of transactions committed at or before `until`, but those of session `keep`."""
+    session.execute(
+        static_sql("delete_chunks_until"),
+        {"task_name": task_name, "commit_lsn": str(until), "keep_chunk_id": keep},
+    )

@@ -1,0 +1,35 @@
+"""Column values in statements: text as the source wrote it, quoted but never parsed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from psycopg2 import sql
+
+from trempy_provider.replication.messages import UNCHANGED, BinaryValue, Value
+
+
+class _Quoted:
+    """A value's text as an untyped literal; the target's column gives it its type."""
+
+    def __init__(self, text: bytes) -> None:
+        self._text = text
+
+    def __conform__(self, _protocol: object) -> _Quoted:
+        return self
+
+    def prepare(self, connection: Any) -> None:
+        """Nothing depends on the connection: the sessions' encoding is UTF-8."""
+
+    def getquoted(self) -> bytes:
+        """Return the literal; `standard_conforming_strings` is pinned, so a backslash is itself."""
+        return b"'" + self._text.replace(b"'", b"''") + b"'"
+
+
+def literal_sql(value: Value) -> sql.Composable:
+    """Compose a column value as a literal."""
+    if value is None:
+        return sql.SQL("null")
+    assert value is not UNCHANGED
+    assert not isinstance(value, BinaryValue)
+    return sql.Literal(_Quoted(value))

@@ -1,0 +1,126 @@
+"""How the rows of one table get to the target: decided when its copying begins."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from psycopg2 import sql
+
+from trempy_provider.config.task import ReplicationTask
+from trempy_provider.errors import ConfigurationError, TargetSchemaError
+from trempy_provider.postgres.catalog import read_table, selected_columns
+from trempy_provider.postgres.copy import copy_in_sql
+from trempy_provider.postgres.copy_format import rows_travel_binary
+from trempy_provider.postgres.load_tables import (
+    IndexPlan,
+    create_load_table_sql,
+    drop_table_sql,
+    load_table_name,
+    plan_indexes,
+    plan_keys,
+    read_obstacles,
+)
+from trempy_provider.postgres.namespaces import ensure_schema
+from trempy_provider.postgres.schema import create_target_table, target_columns, target_keys
+from trempy_provider.postgres.session import Session
+from trempy_provider.postgres.table_states import TableState
+from trempy_provider.postgres.tables import Column, QualifiedName, Table
+
+
+@dataclass(frozen=True, slots=True)
+class LoadDesign:
+    """The load table, what is copied into it, and what becomes of it."""
+
+    load_table: QualifiedName
+    columns: tuple[Column, ...]  # those that travel, as the source has them
+    binary: bool
+    indexes: tuple[IndexPlan, ...]
+    moves: bool  # the load table takes the target's place
+    recreates: bool = False  # ... after the source's model instead of the target's
+
+    def copy_in_sql(self) -> sql.Composed:
+        """Compose COPY FROM STDIN into the load table."""
+        names = sql.SQL(", ").join(column.identifier for column in self.columns)
+        return copy_in_sql(self.load_table.identifier, names, binary=self.binary)
+
+
+def design_load(
+    task: ReplicationTask, source: Session, target: Session, *, table: Table, state: TableState
+) -> LoadDesign:
+    """Create the table's load table, empty and without indexes, and decide how it is filled and used.
+
+    A load table that a killed load left behind is dropped.
+    Raise ConfigurationError when no column is chosen, TargetSchemaError when the target cannot take the rows.
+    """
+    columns = selected_columns(task, table)
+    if not columns:
+        raise ConfigurationError(f"table {table.name}: the settings choose none of its columns")
+    order = _Order(task, table, state, load_table_name(task.task_name, table.oid), columns)
+    with target.transaction():
+        target.execute(drop_table_sql(order.load_table))
+        present = read_table(target, state.target)
+        if present is None or task.full_load.recreate_table_if_exists:
+            return _design_anew(order, source, target)
+        return _design_like(order, present, source, target)
+
+
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """What is to be loaded where."""
+
+    task: ReplicationTask
+    table: Table
+    state: TableState
+    load_table: QualifiedName
+    columns: tuple[Column, ...]
+
+
+def _design_anew(order: _Order, source: Session, target: Session) -> LoadDesign:
+    """Model the load table after the source."""
+    task, target_name = order.task, order.state.target
+    if not (task.task.create_table_if_not_exists or task.full_load.recreate_table_if_exists):
+        raise TargetSchemaError(f"table {target_name} does not exist on the target")
+    all_columns = target_columns(task, order.table)
+    ensure_schema(target, target_name.schema_name)
+    create_target_table(source, target, name=order.load_table, columns=all_columns)
+    return LoadDesign(
+        load_table=order.load_table,
+        columns=order.columns,
+        binary=_travel_binary(order, source, target),
+        indexes=plan_keys(target_keys(order.table, all_columns), load_table=order.load_table),
+        moves=True,
+        recreates=True,
+    )
+
+
+def _design_like(order: _Order, present: Table, source: Session, target: Session) -> LoadDesign:
+    """Model the load table after the target."""
+    _refuse_missing_columns(present, order.columns)
+    moves = order.state.created_by_task and not read_obstacles(target, present)
+    target.execute(create_load_table_sql(order.load_table, present.name, complete=moves))
+    indexes = plan_indexes(target, present, load_table=order.load_table)
+    if not moves:
+        # They serve the replay of changes only.
+        indexes = tuple(plan for plan in indexes if plan.is_unique) if order.task.captures_changes else ()
+    return LoadDesign(
+        load_table=order.load_table,
+        columns=order.columns,
+        binary=_travel_binary(order, source, target),
+        indexes=indexes,
+        moves=moves,
+    )
+
+
+def _refuse_missing_columns(present: Table, columns: Sequence[Column]) -> None:
+    names = {column.name for column in present.columns if not column.generated}
+    missing = [column.name for column in columns if column.name not in names]
+    if missing:
+        raise TargetSchemaError(f"table {present.name} on the target lacks columns: {', '.join(missing)}")
+
+
+def _travel_binary(order: _Order, source: Session, target: Session) -> bool:
+    created = read_table(target, order.load_table)
+    assert created is not None
+    counterparts = [created.column(column.name) for column in order.columns]
+    return rows_travel_binary(source, target, source_columns=order.columns, target_columns=counterparts)

@@ -1,0 +1,195 @@
+"""The metadata schema `trempy` in the target: its migrations and the tasks set up in it.
+
+A task's checkpoint and capture progress are in `checkpoints`, its tables in `table_states`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from importlib.resources import files
+
+from trempy_provider.errors import MetadataError, TargetPermissionError
+from trempy_provider.postgres.namespaces import ensure_schema
+from trempy_provider.postgres.session import Session, static_sql
+from trempy_provider.postgres.translation import TargetStatementError
+from trempy_provider.replication.lsn import Lsn
+
+METADATA_SCHEMA = "trempy"
+_UNDEFINED = frozenset({"42P01", "3F000"})  # undefined_table, invalid_schema_name
+
+
+@dataclass(frozen=True, slots=True)
+class TaskRow:
+    """A task as it was set up: the source it belongs to and its objects there."""
+
+    task_name: str
+    system_identifier: str
+    timeline: int
+    source_database: str
+    slot_name: str | None = None  # None: the task captures no changes
+    publication_name: str | None = None
+    consistent_point: Lsn | None = None
+    set_up_at: datetime | None = None
+    stop_reason: str | None = None
+    stopped_at: datetime | None = None
+
+
+def migrate(session: Session) -> list[str]:
+    """Bring the metadata schema to this version's state and return the migrations that ran.
+
+    Safe to run at the same time from several processes, and again after a kill.
+    Raise MetadataError when a newer version of this package has been here.
+    """
+    if applied_migrations(session) == _available_migrations():
+        return []
+    with session.transaction():
+        session.execute(static_sql("lock_migrations"))
+        _create_schema(session)
+        present = session.fetch_all(static_sql("read_migrations"))
+        missing = _missing_migrations([name for (name,) in present])
+        for name in missing:
+            session.execute(static_sql(f"migrations/{name}"))
+            session.execute(static_sql("insert_migration"), {"name": name})
+    return missing
+
+
+def applied_migrations(session: Session) -> list[str]:
+    """Return the names of the migrations that have run, [] when the schema is missing."""
+    if session.fetch_value(static_sql("has_migrations")):
+        return [name for (name,) in session.fetch_all(static_sql("read_migrations"))]
+    return []
+
+
+def check_migrations(session: Session) -> None:
+    """Raise MetadataError when a newer version of this package has been here."""
+    _missing_migrations(applied_migrations(session))
+
+
+def drop_metadata(session: Session) -> bool:
+    """Drop the metadata schema if no task is left in it; return whether it was dropped."""
+    if not session.fetch_value(static_sql("has_migrations")):
+        return False
+    with session.transaction():
+        session.execute(static_sql("lock_migrations"))
+        if session.fetch_value(static_sql("count_tasks")):
+            return False
+        session.execute(static_sql("drop_metadata"))
+    return True
+
+
+def read_task(session: Session, task_name: str) -> TaskRow | None:
+    """Return a task's row, None when it has not been set up; raise MetadataError without the schema."""
+    with schema_required():
+        row = session.fetch_one(static_sql("read_task"), {"task_name": task_name})
+    if row is None:
+        return None
+    return TaskRow(
+        task_name=row[0],
+        system_identifier=row[1],
+        timeline=row[2],
+        source_database=row[3],
+        slot_name=row[4],
+        publication_name=row[5],
+        consistent_point=None if row[6] is None else Lsn.parse(row[6]),
+        set_up_at=row[7],
+        stop_reason=row[8],
+        stopped_at=row[9],
+    )
+
+
+def write_task(session: Session, row: TaskRow) -> None:
+    """Insert a task's row or bring it up to date; a stop is forgotten."""
+    with schema_required():
+        session.execute(
+            static_sql("write_task"),
+            {
+                "task_name": row.task_name,
+                "system_identifier": row.system_identifier,
+                "timeline": row.timeline,
+                "source_database": row.source_database,
+                "slot_name": row.slot_name,
+                "publication_name": row.publication_name,
+                "consistent_point": None if row.consistent_point is None else str(row.consistent_point),
+            },
+        )
+
+
+def start_progress(session: Session, task_name: str, start: Lsn, *, captures_changes: bool) -> None:
+    """Set the task's checkpoint, and capture progress if it captures, to `start`, with all counts at zero.
+
+    Changes held back, apply errors and dead letters of the time before are forgotten.
+    Takes the checkpoint's row lock first, like everybody who changes the task's tables.
+    """
+    parameters = {"task_name": task_name, "start": str(start)}
+    with schema_required():
+        session.execute(static_sql("start_checkpoint"), parameters)
+        session.execute(static_sql("forget_changes"), parameters)
+        if captures_changes:
+            session.execute(static_sql("start_capture_progress"), parameters)
+
+
+def delete_task(session: Session, task_name: str) -> bool:
+    """Delete a task's row and everything that hangs on it; return whether there was one."""
+    with schema_required():
+        return session.execute(static_sql("delete_task"), {"task_name": task_name}) > 0
+
+
+def record_stop(session: Session, task_name: str, reason: str) -> None:
+    """Record why a person is needed."""
+    with schema_required():
+        session.execute(static_sql("record_stop"), {"task_name": task_name, "reason": reason})
+
+
+def clear_stop(session: Session, task_name: str) -> None:
+    """Forget the reason of a stop."""
+    with schema_required():
+        session.execute(static_sql("clear_stop"), {"task_name": task_name})
+
+
+@contextmanager
+def schema_required() -> Iterator[None]:
+    """Turn "undefined table" into MetadataError: the task has not been set up in this database."""
+    try:
+        yield
+    except TargetStatementError as error:
+        if error.sqlstate in _UNDEFINED:
+            raise MetadataError("the target has no metadata schema trempy, or an incomplete one") from error
+        raise
+
+
+def _create_schema(session: Session) -> None:
+    if session.fetch_value(static_sql("has_migrations")):
+        return
+    try:
+        ensure_schema(session, METADATA_SCHEMA)
+    except TargetPermissionError as error:
+        raise _schema_refused(session) from error
+    session.execute(static_sql("create_migrations"))
+
+
+def _schema_refused(session: Session) -> TargetPermissionError:
+    return TargetPermissionError(
+        f"target {session.parameters.where}: the role may not create the schema trempy",
+        hint="As a superuser on the target: create schema trempy authorization <the task's role>.",
+    )
+
+
+def _missing_migrations(present: list[str]) -> list[str]:
+    available = _available_migrations()
+    unknown = sorted(set(present) - set(available))
+    if unknown:
+        raise MetadataError(
+            f"the metadata schema trempy has migration {unknown[-1]}, which this version does not know",
+            hint="Install the version of airflow-provider-trempy that wrote it, or a newer one.",
+        )
+    return [name for name in available if name not in present]
+
+
+def _available_migrations() -> list[str]:
+    folder = files("trempy_provider.postgres").joinpath("sql", "migrations")
+    return sorted(
+        entry.name.removesuffix(".sql") for entry in folder.iterdir() if entry.name.endswith(".sql")
+    )

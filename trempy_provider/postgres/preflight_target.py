@@ -1,0 +1,236 @@
+"""Pre-flight checks of a task's tables on the target."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from trempy_provider.config.task import ApplyModeName, ReplicationTask
+from trempy_provider.postgres.catalog import read_tables, selected_columns
+from trempy_provider.postgres.findings import Finding, error, warning
+from trempy_provider.postgres.preflight_server import ServerFacts, has_metadata
+from trempy_provider.postgres.preflight_source import TableRights, read_rights
+from trempy_provider.postgres.schema import missing_collations, target_columns, target_name
+from trempy_provider.postgres.session import Session, static_sql
+from trempy_provider.postgres.tables import Column, QualifiedName, Table, quote_name
+from trempy_provider.postgres.types import add_labels_sql, find_type_gaps, read_user_types, uncreatable
+
+
+def check_target_tables(
+    source: Session, target: Session, task: ReplicationTask, facts: ServerFacts, tables: Sequence[Table]
+) -> Iterator[Finding]:
+    """Find what keeps the target from taking the rows of `tables`."""
+    present = {table.name: table for table in read_tables(target, [target_name(table) for table in tables])}
+    rights = read_rights(target, [table.oid for table in present.values()])
+    missing = [table for table in tables if target_name(table) not in present]
+    yield from _check_creation(target, task, facts, missing)
+    yield from _check_types(source, target, task, tables, missing)
+    for table in tables:
+        if existing := present.get(target_name(table)):
+            yield from _check_existing(task, facts, table, existing, rights[existing.oid])
+    yield from _check_side_effects(facts, rights)
+    yield from _check_sharing(target, task, tables)
+
+
+def _check_creation(
+    target: Session, task: ReplicationTask, facts: ServerFacts, missing: Sequence[Table]
+) -> Iterator[Finding]:
+    if not task.task.create_table_if_not_exists:
+        for table in missing:
+            yield error(
+                f"target table {target_name(table)}",
+                "it does not exist",
+                "Create it, or set create_table_if_not_exists to true.",
+            )
+        return
+    schemas = sorted({target_name(table).schema_name for table in missing})
+    role, database = quote_name(facts.role), quote_name(facts.database)
+    for name, exists, may_use, may_create in target.fetch_all(
+        static_sql("schema_rights"), {"names": schemas}
+    ):
+        if not exists and not facts.may_create:
+            yield error(
+                f"target schema {quote_name(name)}",
+                f"it does not exist, and the role {role} may not create it",
+                f"grant create on database {database} to {role}; "
+                f"(or: create schema {quote_name(name)} authorization {role};)",
+            )
+        if exists and not (may_use and may_create):
+            yield error(
+                f"target schema {quote_name(name)}",
+                f"the role {role} may not create tables in it",
+                f"grant usage, create on schema {quote_name(name)} to {role};",
+            )
+
+
+def _check_types(
+    source: Session, target: Session, task: ReplicationTask, tables: Sequence[Table], missing: Sequence[Table]
+) -> Iterator[Finding]:
+    """Find types that the target lacks; those of tables still to be created are created with them."""
+    creating = [column for table in missing for column in target_columns(task, table)]
+    types = read_user_types(source, [column for table in tables for column in selected_columns(task, table)])
+    needed = {entry.name for entry in read_user_types(source, creating)}
+    for gap in find_type_gaps(target, types):
+        where = f"target type {gap.type.name}"
+        if gap.missing_labels:
+            labels = ", ".join(map(repr, gap.missing_labels))
+            yield error(
+                where, f"it lacks the labels {labels}, so rows with them would fail", add_labels_sql(gap)
+            )
+        elif gap.type.name in needed and (problem := uncreatable(gap.type)):
+            yield error(where, *problem)
+    for schema, name in sorted(missing_collations(target, creating)):
+        yield warning(
+            f"target collation {quote_name(schema)}.{quote_name(name)}",
+            "it does not exist; created columns get the database's default collation",
+            "Create the collation on the target before the tables are created, if the order of text matters.",
+        )
+
+
+def _check_existing(
+    task: ReplicationTask, facts: ServerFacts, table: Table, existing: Table, rights: TableRights
+) -> Iterator[Finding]:
+    where, role = f"target table {existing.name}", quote_name(facts.role)
+    if existing.kind not in "rp":
+        yield error(where, "it is not a table", "Rename or drop it.")
+        return
+    if task.full_load.recreate_table_if_exists and task.loads_fully:
+        if not rights.owns:
+            owner = f"alter table {existing.name} owner to {role};"
+            yield error(where, f"the role {role} does not own it, which recreating it needs", owner)
+        return
+    yield from _check_writing(where, role, existing, rights)
+    yield from _check_columns(task, where, table, existing)
+    yield from _check_key(task, where, table, existing)
+
+
+def _check_writing(where: str, role: str, existing: Table, rights: TableRights) -> Iterator[Finding]:
+    if not rights.may_use_schema:
+        schema = quote_name(existing.name.schema_name)
+        yield error(
+            where, f"the role {role} may not use its schema", f"grant usage on schema {schema} to {role};"
+        )
+    wanted = {
+        "select": rights.may_select,
+        "insert": rights.may_insert,
+        "update": rights.may_update,
+        "delete": rights.may_delete,
+        "truncate": rights.may_truncate,
+    }
+    lacking = ", ".join(name for name, granted in wanted.items() if not granted)
+    if lacking:
+        yield error(
+            where, f"the role {role} lacks {lacking} on it", f"grant {lacking} on {existing.name} to {role};"
+        )
+    if rights.hides_rows:
+        yield error(
+            where,
+            f"row-level security hides rows from the role {role}",
+            f"As a superuser: alter role {role} bypassrls;",
+        )
+
+
+def _check_columns(task: ReplicationTask, where: str, table: Table, existing: Table) -> Iterator[Finding]:
+    present = {column.name: column for column in existing.columns}
+    chosen = selected_columns(task, table)
+    for column in chosen:
+        if column.name not in present:
+            yield error(
+                where,
+                f"it lacks the column {quote_name(column.name)} of the source",
+                f"alter table {existing.name} add column {quote_name(column.name)} {column.type_name};",
+            )
+        else:
+            yield from _check_column(where, existing, column, present[column.name])
+    names = {column.name for column in chosen}
+    for column in existing.columns:
+        if column.name not in names and _must_be_given(column):
+            name = quote_name(column.name)
+            yield error(
+                where,
+                f"its column {name} is NOT NULL, has no default and is not in the source",
+                f"alter table {existing.name} alter column {name} drop not null; or give it a default.",
+            )
+
+
+def _check_column(where: str, existing: Table, source: Column, target: Column) -> Iterator[Finding]:
+    change = f"alter table {existing.name} alter column {quote_name(target.name)}"
+    name = quote_name(target.name)
+    if target.generated:
+        yield error(
+            where, f"its column {name} is generated, the source's is not", f"{change} drop expression;"
+        )
+    if target.identity == "a":
+        yield error(
+            where,
+            f"its column {name} is GENERATED ALWAYS AS IDENTITY, which refuses the source's values",
+            f"{change} set generated by default;",
+        )
+    if target.not_null and not source.not_null:
+        yield warning(
+            where, f"its column {name} is NOT NULL, the source's is not", f"{change} drop not null;"
+        )
+    if target.type_name != source.type_name:
+        yield warning(
+            where,
+            f"its column {name} is {target.type_name}, the source's {source.type_name}: values that do not "
+            "fit will fail",
+            f"{change} type {source.type_name};",
+        )
+
+
+def _must_be_given(column: Column) -> bool:
+    has_value = column.default_sql is not None or column.identity or column.generated
+    return column.not_null and not has_value
+
+
+def _check_key(task: ReplicationTask, where: str, table: Table, existing: Table) -> Iterator[Finding]:
+    if not task.captures_changes:
+        return
+    key = table.key_columns
+    if not key:
+        if task.cdc.mode is ApplyModeName.UPSERT:
+            yield error(
+                f"source table {table.name}",
+                "it has no key, which the mode upsert needs",
+                f"alter table {table.name} add primary key (…); or use the mode default.",
+            )
+        return
+    if any(set(index.columns) == set(key) and index.is_immediate for index in existing.keys):
+        return
+    columns = ", ".join(map(quote_name, key))
+    create = f"create unique index on {existing.name} ({columns});"
+    if task.cdc.mode is ApplyModeName.UPSERT:
+        yield error(
+            where, f"it has no unique index on the key ({columns}), which the mode upsert needs", create
+        )
+    else:
+        yield warning(where, f"it has no unique index on the key ({columns}): changes will be slow", create)
+
+
+def _check_side_effects(facts: ServerFacts, rights: dict[int, TableRights]) -> Iterator[Finding]:
+    acting = any(entry.has_triggers or entry.has_foreign_keys for entry in rights.values())
+    if acting and not facts.may_set_replica_role:
+        role = quote_name(facts.role)
+        yield warning(
+            f"target database {facts.database}",
+            f"target tables have triggers or foreign keys, and the role {role} may not switch them off for "
+            "itself: triggers fire on replicated rows, and rows are applied in order, which is slower",
+            f"As a superuser: grant set on parameter session_replication_role to {role};",
+        )
+
+
+def _check_sharing(target: Session, task: ReplicationTask, tables: Sequence[Table]) -> Iterator[Finding]:
+    if not has_metadata(target) or not target.fetch_value(static_sql("has_migrations")):
+        return
+    names = [target_name(table) for table in tables]
+    parameters = {
+        "task_name": task.task_name,
+        "schemas": [name.schema_name for name in names],
+        "tables": [name.table_name for name in names],
+    }
+    for schema, table_name, other in target.fetch_all(static_sql("other_tasks_of_targets"), parameters):
+        yield error(
+            f"target table {QualifiedName(schema, table_name)}",
+            f"the task {other} writes to it too",
+            "Take the table out of one of the two tasks, or tear the other task down.",
+        )

@@ -1,0 +1,157 @@
+"""The publication of a task: exactly its tables, columns and operations.
+
+PostgreSQL keeps the operations per publication, the settings per table: the publication has the union, and
+apply leaves out what a table does not take part in.
+A partitioned table is published as itself, whatever partition a row is in (`publish_via_partition_root`).
+See "CREATE PUBLICATION" in PostgreSQL's manual.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from psycopg2 import sql
+
+from trempy_provider.config.choices import OperationName
+from trempy_provider.config.task import ReplicationTask
+from trempy_provider.postgres.catalog import operations_of, selected_columns, selection_of
+from trempy_provider.postgres.session import Session, static_sql
+from trempy_provider.postgres.tables import QualifiedName, Table
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedTable:
+    """A table in a publication; `columns` None: all columns, also those added later."""
+
+    oid: int
+    name: QualifiedName
+    columns: frozenset[str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """What a publication publishes; equal publications need no change."""
+
+    name: str
+    tables: frozenset[PublishedTable]
+    operations: frozenset[OperationName]
+    via_root: bool = True
+    covers_more: bool = False  # all tables, whole schemas, or rows left out by a filter
+
+
+def wanted_publication(task: ReplicationTask, tables: Iterable[Table]) -> Publication:
+    """Return the publication the settings ask for."""
+    chosen = tuple(tables)
+    operations = frozenset[OperationName]().union(*(operations_of(task, table) for table in chosen))
+    return Publication(
+        name=task.publication_name,
+        tables=frozenset(_published(task, table) for table in chosen),
+        operations=operations or frozenset(OperationName),
+    )
+
+
+def read_publication(session: Session, name: str) -> Publication | None:
+    """Return the publication as it is, None when there is none."""
+    row = session.fetch_one(static_sql("read_publication"), {"name": name})
+    if row is None:
+        return None
+    all_tables, *flags, via_root, has_schemas = row
+    operations = (operation for operation, is_on in zip(OperationName, flags, strict=True) if is_on)
+    tables = session.fetch_all(static_sql("read_publication_tables"), {"name": name})
+    return Publication(
+        name=name,
+        tables=frozenset(
+            PublishedTable(oid, QualifiedName(schema, table), None if columns is None else frozenset(columns))
+            for oid, schema, table, columns, _ in tables
+        ),
+        operations=frozenset(operations),
+        via_root=via_root,
+        covers_more=all_tables or has_schemas or any(has_filter for *_, has_filter in tables),
+    )
+
+
+def ensure_publication(session: Session, wanted: Publication) -> bool:
+    """Bring the publication to the wanted state; return whether anything had to be done.
+
+    An existing one that covers all tables or whole schemas is dropped first: it cannot be narrowed.
+    """
+    present = read_publication(session, wanted.name)
+    if present == wanted:
+        return False
+    with session.transaction():
+        if present is not None and present.covers_more:
+            session.execute(drop_publication_sql(wanted.name))
+            present = None
+        for statement in publication_sql(wanted, present):
+            session.execute(statement)
+    return True
+
+
+def drop_publication(session: Session, name: str) -> bool:
+    """Drop the publication; return whether there was one."""
+    if read_publication(session, name) is None:
+        return False
+    session.execute(drop_publication_sql(name))
+    return True
+
+
+def publication_sql(wanted: Publication, present: Publication | None) -> list[sql.Composed]:
+    """Compose the statements that make `present` into `wanted`."""
+    name = sql.Identifier(wanted.name)
+    if present is None:
+        tables = sql.SQL(" for table {}").format(_tables_sql(wanted)) if wanted.tables else sql.SQL("")
+        return [
+            sql.SQL("create publication {name}{tables} with ({options})").format(
+                name=name, tables=tables, options=_options_sql(wanted)
+            )
+        ]
+    statements = []
+    if (wanted.operations, wanted.via_root) != (present.operations, present.via_root):
+        statements.append(sql.SQL("alter publication {} set ({})").format(name, _options_sql(wanted)))
+    if wanted.tables != present.tables:
+        statements += _alter_tables_sql(wanted, present)
+    return statements
+
+
+def drop_publication_sql(name: str) -> sql.Composed:
+    """Compose the drop of a publication that may be missing."""
+    return sql.SQL("drop publication if exists {}").format(sql.Identifier(name))
+
+
+def _published(task: ReplicationTask, table: Table) -> PublishedTable:
+    selection = selection_of(task, table.name)
+    if selection is None or (selection.columns is None and not selection.exclude_columns):
+        return PublishedTable(table.oid, table.name)
+    columns = frozenset(column.name for column in selected_columns(task, table))
+    return PublishedTable(table.oid, table.name, columns)
+
+
+def _alter_tables_sql(wanted: Publication, present: Publication) -> list[sql.Composed]:
+    name = sql.Identifier(wanted.name)
+    if wanted.tables:
+        return [sql.SQL("alter publication {} set table {}").format(name, _tables_sql(wanted))]
+    removed = sql.SQL(", ").join(sql.SQL("only {}").format(table.name.identifier) for table in present.tables)
+    return [sql.SQL("alter publication {} drop table {}").format(name, removed)]
+
+
+def _tables_sql(publication: Publication) -> sql.Composed:
+    return sql.SQL(", ").join(
+        _table_sql(table) for table in sorted(publication.tables, key=lambda table: table.name)
+    )
+
+
+def _table_sql(table: PublishedTable) -> sql.Composed:
+    """Compose one table; ONLY keeps tables that inherit from it out."""
+    name = sql.SQL("only {}").format(table.name.identifier)
+    if table.columns is None:
+        return name
+    columns = sql.SQL(", ").join(map(sql.Identifier, sorted(table.columns)))
+    return sql.SQL("{} ({})").format(name, columns)
+
+
+def _options_sql(publication: Publication) -> sql.Composed:
+    operations = ", ".join(operation for operation in OperationName if operation in publication.operations)
+    return sql.SQL("publish = {}, publish_via_partition_root = {}").format(
+        sql.Literal(operations), sql.SQL("true" if publication.via_root else "false")
+    )

@@ -1,0 +1,205 @@
+"""The tables a task creates on the target, after the model of their sources.
+
+A created table has the source's columns with their exact types, NOT NULL, keys, and the defaults that rest on
+built-in objects alone; a partitioned table becomes a plain one.
+
+Some things differ on purpose:
+
+- An identity column is BY DEFAULT on the target, also where it is ALWAYS on the source: rows arrive with
+  their values, which ALWAYS refuses in UPDATE, and in INSERT without OVERRIDING SYSTEM VALUE.
+- A serial column becomes an identity column: it keeps its sequence without depending on a name.
+- A stored generated column is generated on the target too; the source does not send it (see "Generated
+  Columns" in the manual's chapter on logical replication).
+- Foreign keys, check constraints, triggers, plain indexes, grants and policies are not created: the source
+  has checked its rows already, and the rest serves whoever reads the target.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from psycopg2 import sql
+
+from trempy_provider.config.task import ReplicationTask
+from trempy_provider.postgres.catalog import selected_columns, selection_of
+from trempy_provider.postgres.namespaces import ensure_schema
+from trempy_provider.postgres.session import Session, static_sql
+from trempy_provider.postgres.tables import Column, Key, QualifiedName, Table
+from trempy_provider.postgres.types import ensure_types
+
+Collation = tuple[str, str]
+
+_INTEGER_TYPES = frozenset({21, 23, 20})  # int2, int4, int8: the types of identity columns
+_VIRTUAL_COLUMNS_VERSION = 180000
+
+
+@dataclass(frozen=True, slots=True)
+class CreatedTable:
+    """What creating a table did beside it."""
+
+    name: QualifiedName
+    created_types: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+
+def target_name(table: Table) -> QualifiedName:
+    """Return where a table's rows go on the target: schema and name are the source's."""
+    return table.name
+
+
+def target_columns(task: ReplicationTask, table: Table) -> tuple[Column, ...]:
+    """Return the columns of a target table that the task creates.
+
+    These are the columns that travel and the generated ones among those chosen, as far as they are computed
+    from columns that exist on the target.
+    """
+    travelling = {column.name for column in selected_columns(task, table)}
+    selection = selection_of(task, table.name)
+    chosen = {
+        column.name for column in table.columns if selection is None or selection.selects_column(column.name)
+    }
+    return tuple(
+        column
+        for column in table.columns
+        if column.name in travelling
+        or (column.generated and column.name in chosen and travelling.issuperset(column.generated_from))
+    )
+
+
+def target_keys(table: Table, columns: Sequence[Column]) -> tuple[Key, ...]:
+    """Return the source's unique keys whose columns all exist on the target, the primary key first."""
+    names = {column.name for column in columns}
+    return tuple(key for key in table.keys if names.issuperset(key.columns))
+
+
+def create_target_table(
+    source: Session, target: Session, *, name: QualifiedName, columns: Sequence[Column]
+) -> CreatedTable:
+    """Create schema, types and table on the target, without keys; run it in a transaction.
+
+    Raise TargetSchemaError for a type that the target lacks and a task cannot create.
+    """
+    ensure_schema(target, name.schema_name)
+    created_types = ensure_types(source, target, columns)
+    missing = missing_collations(target, columns)
+    target.execute(
+        create_table_sql(
+            name=name, columns=columns, server_version=target.server_version, missing_collations=missing
+        )
+    )
+    warnings = [*_collation_warnings(columns, missing), *_default_warnings(columns)]
+    return CreatedTable(name, tuple(created_types), tuple(f"{name}: {warning}" for warning in warnings))
+
+
+def create_keys(target: Session, table: Table, *, name: QualifiedName, columns: Sequence[Column]) -> None:
+    """Add the source's keys to a table, under the source's names where they are free in its schema."""
+    for key in target_keys(table, columns):
+        taken = target.fetch_value(
+            static_sql("relation_exists"), {"schema_name": name.schema_name, "name": key.name}
+        )
+        target.execute(add_key_sql(key, table_name=name, key_name=None if taken else key.name))
+
+
+def missing_collations(target: Session, columns: Sequence[Column]) -> frozenset[Collation]:
+    """Return the collations of `columns` that the target does not have."""
+    wanted = sorted({column.collation for column in columns if column.collation is not None})
+    names = {
+        "schemas": [schema for schema, _ in wanted],
+        "collations": [collation for _, collation in wanted],
+    }
+    present = {(schema, name) for schema, name in target.fetch_all(static_sql("present_collations"), names)}
+    return frozenset(wanted) - present
+
+
+def create_table_sql(
+    *,
+    name: QualifiedName,
+    columns: Sequence[Column],
+    server_version: int,
+    missing_collations: Collection[Collation] = (),
+) -> sql.Composed:
+    """Compose the creation of a table without its keys, so that a load can add them after the rows."""
+    definitions = [
+        column_sql(column, server_version=server_version, missing_collations=missing_collations)
+        for column in columns
+    ]
+    return sql.SQL("create table {name} ({columns})").format(
+        name=name.identifier, columns=sql.SQL(", ").join(definitions)
+    )
+
+
+def column_sql(
+    column: Column, *, server_version: int, missing_collations: Collection[Collation] = ()
+) -> sql.Composed:
+    """Compose one column's definition."""
+    parts: list[sql.Composable] = [column.identifier, sql.SQL(column.type_name)]
+    if column.collation is not None and column.collation not in missing_collations:
+        parts.append(sql.SQL("collate {}").format(sql.Identifier(*column.collation)))
+    parts += _value_sql(column, server_version=server_version)
+    if column.not_null:
+        parts.append(sql.SQL("not null"))
+    return sql.SQL(" ").join(parts)
+
+
+def add_key_sql(key: Key, *, table_name: QualifiedName, key_name: str | None = None) -> sql.Composed:
+    """Compose the creation of a key; without a name PostgreSQL chooses a free one."""
+    columns = sql.SQL(", ").join(map(sql.Identifier, key.columns))
+    distinct = sql.SQL(" nulls not distinct" if key.nulls_not_distinct else "")
+    if not key.is_constraint:
+        return sql.SQL("create unique index {name} on {table} ({columns}){distinct}").format(
+            name=sql.SQL("") if key_name is None else sql.Identifier(key_name),
+            table=table_name.identifier,
+            columns=columns,
+            distinct=distinct,
+        )
+    return sql.SQL("alter table {table} add {name} {kind}{distinct} ({columns}){deferrable}").format(
+        table=table_name.identifier,
+        name=sql.SQL("") if key_name is None else sql.SQL("constraint {}").format(sql.Identifier(key_name)),
+        kind=sql.SQL("primary key" if key.is_primary else "unique"),
+        distinct=distinct,
+        columns=columns,
+        deferrable=sql.SQL("" if key.is_immediate else " deferrable"),
+    )
+
+
+def _value_sql(column: Column, *, server_version: int) -> list[sql.Composable]:
+    if column.generated:
+        stored = column.generated == "s" or server_version < _VIRTUAL_COLUMNS_VERSION
+        return [
+            sql.SQL("generated always as ({expression}) {kind}").format(
+                expression=sql.SQL(column.default_sql or ""), kind=sql.SQL("stored" if stored else "virtual")
+            )
+        ]
+    if becomes_identity(column):
+        return [sql.SQL("generated by default as identity")]
+    if column.default_sql is not None and column.default_is_safe:
+        return [sql.SQL("default ") + sql.SQL(column.default_sql)]
+    return []
+
+
+def becomes_identity(column: Column) -> bool:
+    """Tell whether the column is an identity column on a target table that the task creates.
+
+    An identity column is NOT NULL, so a serial column that allows NULL stays plain.
+    """
+    if column.identity:
+        return True
+    return column.is_serial and column.not_null and column.type_oid in _INTEGER_TYPES
+
+
+def _collation_warnings(columns: Sequence[Column], missing: Collection[Collation]) -> list[str]:
+    return [
+        f"column {column.name}: the target has no collation {column.collation[1]}; its own default is used"
+        for column in columns
+        if column.collation is not None and column.collation in missing
+    ]
+
+
+def _default_warnings(columns: Sequence[Column]) -> list[str]:
+    return [
+        f"column {column.name}: its default rests on objects of the source and is left out"
+        for column in columns
+        if column.default_sql and not column.generated
+        if not column.default_is_safe and not becomes_identity(column)
+    ]

@@ -1,0 +1,10 @@
+-- Record what capture has published, before the slot may move.
+update trempy.capture_progress
+set published_lsn = %(published_lsn)s,
+    idle = %(idle)s,
+    seen_lsn = greatest(seen_lsn, %(seen_lsn)s::pg_lsn),
+    seen_at = clock_timestamp(),
+    batch_count = batch_count + %(batch_count)s,
+    change_count = change_count + %(change_count)s,
+    published_bytes = published_bytes + %(published_bytes)s
+where task_name = %(task_name)s

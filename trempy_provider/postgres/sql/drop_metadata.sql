@@ -1,0 +1,2 @@
+-- Drop the metadata of all tasks.
+drop schema trempy cascade

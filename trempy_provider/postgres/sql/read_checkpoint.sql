@@ -1,0 +1,4 @@
+-- Read how far a task has been applied.
+select end_lsn, commit_lsn, committed_at, applied_at, transaction_count, change_count, states_version
+from trempy.checkpoints
+where task_name = %(task_name)s

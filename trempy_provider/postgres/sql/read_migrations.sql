@@ -1,0 +1,2 @@
+-- List the migrations that have run.
+select name from trempy.migrations order by name

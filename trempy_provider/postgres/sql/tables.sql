@@ -1,0 +1,15 @@
+-- Describe the relations named, whatever their kind.
+select c.oid::bigint, n.nspname::text, c.relname::text, c.relkind::text, c.relpersistence::text,
+       c.relreplident::text, c.relispartition, c.relrowsecurity, c.relforcerowsecurity,
+       pg_get_userbyid(c.relowner)::text,
+       case when c.relkind in ('r', 'm') then pg_relation_size(c.oid) / current_setting('block_size')::bigint
+            else 0 end as page_count,
+       case when c.relkind in ('r', 'm') then pg_table_size(c.oid) else 0 end as size_bytes,
+       case when c.relkind = 'r' and c.reltuples >= 0 then c.reltuples::bigint end as estimated_rows,
+       exists (select from pg_inherits i
+               where i.inhparent = c.oid and c.relkind = 'r') as has_inheritance_children
+from unnest(%(schemas)s::text[], %(tables)s::text[]) as wanted (schema_name, table_name)
+join pg_namespace n on n.nspname = wanted.schema_name
+join pg_class c on c.relnamespace = n.oid and c.relname = wanted.table_name
+where c.relkind in ('r', 'p', 'v', 'm', 'f', 'S')
+order by n.nspname, c.relname

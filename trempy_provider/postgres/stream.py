@@ -1,0 +1,140 @@
+"""The stream of a replication slot: the only place that sends feedback to the source.
+
+The server moves the slot to the flush position we report, never further.
+`confirm` sets it to the end of a batch that the broker has confirmed; `confirm_idle` to a position the
+server has told us it has read to, while nothing is in flight.
+Replies to keepalives repeat the position confirmed last.
+See "Streaming Replication Protocol" (55.4) and "Logical Streaming Replication Protocol" (55.5).
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from struct import Struct
+
+from trempy_provider.errors import ProtocolError
+from trempy_provider.postgres.replication_connection import ReplicationConnection, open_replication
+from trempy_provider.postgres.session import Endpoint
+from trempy_provider.replication.lsn import NO_LSN, Lsn
+
+_XLOG_DATA = ord("w")
+_KEEPALIVE = ord("k")
+_XLOG_DATA_HEADER = Struct("!cQQQ")
+_KEEPALIVE_FRAME = Struct("!cQQB")
+_STATUS_UPDATE = Struct("!cQQQQB")
+_POSTGRES_EPOCH_UNIX_SECONDS = 946_684_800
+_FEEDBACK_INTERVAL_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Keepalive:
+    """The server has read its WAL up to `position` and sent all it found there."""
+
+    position: Lsn
+
+
+class ChangeStream:
+    """Payloads of a slot, in commit order; one thread at a time."""
+
+    def __init__(self, connection: ReplicationConnection, *, confirmed_lsn: Lsn) -> None:
+        self._connection = connection
+        self._confirmed_lsn = confirmed_lsn
+        self._last_feedback_at = time.monotonic()
+
+    @property
+    def confirmed_lsn(self) -> Lsn:
+        """The position the slot may discard WAL before."""
+        return self._confirmed_lsn
+
+    @property
+    def backend_pid(self) -> int:
+        """The process id of the walsender."""
+        return self._connection.backend_pid
+
+    def fileno(self) -> int:
+        """Return the socket's file descriptor, for event loops."""
+        return self._connection.fileno()
+
+    def next(self) -> bytes | Keepalive | None:
+        """Return the next payload or keepalive already received, or None.
+
+        Raise SourceError when the stream has ended.
+        """
+        frame = self._connection.receive()
+        if frame is None:
+            return None
+        kind = frame[0]
+        if kind == _XLOG_DATA:
+            return bytes(frame[_XLOG_DATA_HEADER.size :])
+        if kind == _KEEPALIVE:
+            return self._keepalive(frame)
+        raise ProtocolError(f"unknown replication frame {bytes([kind])!r}")
+
+    def read_socket(self, *, timeout_seconds: float) -> bool:
+        """Wait for the server and read what it sent; keep the connection alive meanwhile."""
+        self._send_due_feedback()
+        return self._connection.read_socket(timeout_seconds=timeout_seconds)
+
+    def consume_input(self) -> None:
+        """Read what the socket holds without waiting (after an event loop said so)."""
+        self._send_due_feedback()
+        self._connection.consume_input()
+
+    def confirm(self, end_lsn: Lsn) -> None:
+        """Let the slot forget everything before `end_lsn`, the end of a batch the broker has confirmed."""
+        self._confirmed_lsn = max(self._confirmed_lsn, end_lsn)
+        self._send_feedback()
+
+    def confirm_idle(self, position: Lsn) -> None:
+        """Let the slot forget WAL without changes of ours; only while nothing is in flight."""
+        self.confirm(position)
+
+    def request_keepalive(self) -> None:
+        """Ask the server for a keepalive, which tells how far it has read."""
+        self._send_feedback(reply_requested=True)
+
+    def close(self) -> None:
+        """End the stream; the slot stays where it was confirmed."""
+        self._connection.close()
+
+    def _keepalive(self, frame: memoryview) -> Keepalive:
+        _, position, _, reply_requested = _KEEPALIVE_FRAME.unpack(frame)
+        if reply_requested:
+            self._send_feedback()
+        return Keepalive(Lsn(position))
+
+    def _send_due_feedback(self) -> None:
+        if time.monotonic() - self._last_feedback_at >= _FEEDBACK_INTERVAL_SECONDS:
+            self._send_feedback()
+
+    def _send_feedback(self, *, reply_requested: bool = False) -> None:
+        lsn = self._confirmed_lsn
+        now = int((time.time() - _POSTGRES_EPOCH_UNIX_SECONDS) * 1_000_000)
+        self._connection.send(_STATUS_UPDATE.pack(b"r", lsn, lsn, lsn, now, reply_requested))
+        self._last_feedback_at = time.monotonic()
+
+
+def open_stream(
+    endpoint: Endpoint, *, job: str, slot_name: str, publication_name: str, confirmed_lsn: Lsn = NO_LSN
+) -> ChangeStream:
+    """Start streaming the slot from where it was confirmed.
+
+    Raise SlotInUseError while another process reads it, SlotLostError when it cannot be used any more.
+    """
+    connection = open_replication(endpoint, job)
+    try:
+        connection.start_streaming(_start_command(slot_name, publication_name))
+    except BaseException:
+        connection.close()
+        raise
+    return ChangeStream(connection, confirmed_lsn=confirmed_lsn)
+
+
+def _start_command(slot_name: str, publication_name: str) -> str:
+    publications = '"' + publication_name.replace('"', '""') + '"'
+    quoted = publications.replace("'", "''")
+    return (
+        f'START_REPLICATION SLOT "{slot_name}" LOGICAL 0/0 '
+        f"(proto_version '1', publication_names '{quoted}')"
+    )

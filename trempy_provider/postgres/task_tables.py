@@ -1,0 +1,154 @@
+"""The tables of a task on the target and their rows in `table_states`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from trempy_provider.config.task import ReplicationTask
+from trempy_provider.postgres.catalog import read_table
+from trempy_provider.postgres.schema import create_keys, create_target_table, target_columns, target_name
+from trempy_provider.postgres.session import Session
+from trempy_provider.postgres.table_states import (
+    LoadState,
+    TableState,
+    delete_table_state,
+    read_table_states,
+    update_table_state,
+    write_table_state,
+)
+from trempy_provider.postgres.tables import QualifiedName, Table
+from trempy_provider.replication.lsn import Lsn
+
+_ZERO_COUNTS = {
+    "insert_count": 0,
+    "update_count": 0,
+    "delete_count": 0,
+    "truncate_count": 0,
+    "error_count": 0,
+    "last_change_at": None,
+}
+
+
+@dataclass(slots=True)
+class TableChanges:
+    """What was done to the task's tables."""
+
+    added: list[QualifiedName] = field(default_factory=list)
+    removed: list[QualifiedName] = field(default_factory=list)
+    created: list[QualifiedName] = field(default_factory=list)
+    created_types: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+
+def start_tables(
+    source: Session, target: Session, task: ReplicationTask, tables: Sequence[Table], *, start: Lsn
+) -> TableChanges:
+    """Let every table of the task begin at `start`: waiting for its load, or ready when nothing is loaded.
+
+    Call it in a transaction.
+    """
+    changes = synchronize_tables(source, target, task, tables, start=start)
+    for table in tables:
+        if table.name not in changes.added:
+            _start_again(target, task, table, start)
+    return changes
+
+
+def synchronize_tables(
+    source: Session, target: Session, task: ReplicationTask, tables: Sequence[Table], *, start: Lsn
+) -> TableChanges:
+    """Add tables the task does not know yet, missing target tables too, and take off those it no longer has.
+
+    Call it in a transaction; a second call changes nothing.
+    """
+    synchronization = _Synchronization(source, target, task, start)
+    synchronization.run(tables)
+    return synchronization.changes
+
+
+@dataclass(slots=True)
+class _Synchronization:
+    source: Session
+    target: Session
+    task: ReplicationTask
+    start: Lsn
+    changes: TableChanges = field(default_factory=TableChanges)
+
+    def run(self, tables: Sequence[Table]) -> None:
+        states = read_table_states(self.target, self.task.task_name)
+        present = {table.oid for table in tables}
+        gone = [state for oid, state in states.items() if oid not in present]
+        for state in gone:
+            delete_table_state(self.target, self.task.task_name, state.source_oid)
+            self.changes.removed.append(state.source)
+        predecessors = {state.target: state for state in gone}
+        for table in tables:
+            if table.oid in states:
+                self._keep_up(table, states[table.oid])
+            else:
+                self._add(table, predecessors.get(target_name(table)))
+
+    def _keep_up(self, table: Table, state: TableState) -> None:
+        """Follow a table that got another name or key on the source, or whose target was dropped."""
+        changes: dict[str, Any] = {}
+        if (table.name, table.key_columns) != (state.source, state.key_columns):
+            changes |= {"source": table.name, "key_columns": table.key_columns}
+        if self._create_if_missing(table, state.target):
+            changes |= {"state": _first_state(self.task), "created_by_task": True}
+        if changes:
+            update_table_state(self.target, self.task.task_name, table.oid, **changes)
+
+    def _add(self, table: Table, predecessor: TableState | None) -> None:
+        """Add a table; dropped and created again on the source, it inherits what it has on the target."""
+        name = target_name(table)
+        was_created = self._create_if_missing(table, name)
+        state = TableState(
+            source_oid=table.oid,
+            source=table.name,
+            target=name,
+            key_columns=table.key_columns,
+            state=_first_state(self.task),
+            created_by_task=was_created or (predecessor is not None and predecessor.created_by_task),
+            load_id=0 if predecessor is None else predecessor.load_id,
+            snapshot_lsn=_first_snapshot(self.task, self.start),
+            estimated_rows=table.estimated_rows,
+        )
+        write_table_state(self.target, self.task.task_name, state)
+        self.changes.added.append(table.name)
+
+    def _create_if_missing(self, table: Table, name: QualifiedName) -> bool:
+        """Create the target table if it is missing and the settings allow it; return whether it was."""
+        if not self.task.task.create_table_if_not_exists or read_table(self.target, name) is not None:
+            return False
+        columns = target_columns(self.task, table)
+        created = create_target_table(self.source, self.target, name=name, columns=columns)
+        create_keys(self.target, table, name=name, columns=columns)
+        self.changes.created.append(name)
+        self.changes.created_types += created.created_types
+        self.changes.warnings += created.warnings
+        return True
+
+
+def _start_again(target: Session, task: ReplicationTask, table: Table, start: Lsn) -> None:
+    update_table_state(
+        target,
+        task.task_name,
+        table.oid,
+        state=_first_state(task),
+        snapshot_lsn=_first_snapshot(task, start),
+        error=None,
+        loaded_rows=0,
+        loaded_bytes=0,
+        estimated_rows=table.estimated_rows,
+        **_ZERO_COUNTS,
+    )
+
+
+def _first_state(task: ReplicationTask) -> LoadState:
+    return LoadState.PENDING if task.loads_fully else LoadState.READY
+
+
+def _first_snapshot(task: ReplicationTask, start: Lsn) -> Lsn | None:
+    return None if task.loads_fully else start

@@ -1,0 +1,152 @@
+"""Take batches apart into transactions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from trempy_provider.errors import ProtocolError
+from trempy_provider.replication import pgoutput
+from trempy_provider.replication.batches import Batch
+from trempy_provider.replication.changes import Change, Shape, Transaction, datetime_of
+from trempy_provider.replication.lsn import Lsn
+from trempy_provider.replication.messages import (
+    Begin,
+    Commit,
+    Delete,
+    Insert,
+    LogicalMessage,
+    Message,
+    Origin,
+    Relation,
+    Truncate,
+    Type,
+    Update,
+)
+
+_RowChange = Insert | Update | Delete
+
+
+def read_transactions(batch: Batch) -> Iterator[Transaction]:
+    """Yield the transactions of a batch in commit order; a chunk yields its part of one transaction.
+
+    Raise ProtocolError when the payloads do not form transactions.
+    """
+    reader = _Reader(batch)
+    for payload in batch.payloads:
+        transaction = reader.add(payload)
+        if transaction is not None:
+            yield transaction
+    rest = reader.rest()
+    if rest is not None:
+        yield rest
+
+
+class _Reader:
+    """Collect the changes between a Begin and its Commit."""
+
+    def __init__(self, batch: Batch) -> None:
+        self._batch = batch
+        self._shapes: dict[int, Shape] = {}
+        self._types: list[bytes] = []
+        self._changes: list[Change] = []
+        self._begin = _chunk_begin(batch)
+
+    def add(self, payload: bytes) -> Transaction | None:
+        message = pgoutput.decode(payload)
+        if isinstance(message, Insert | Update | Delete):
+            self._append(message, (self._shape(message.relation_oid),), payload)
+            return None
+        if isinstance(message, Commit):
+            return self._commit(message)
+        self._note(message, payload)
+        return None
+
+    def rest(self) -> Transaction | None:
+        """Return the changes after the last commit: those of a chunk that is not the last."""
+        if self._begin is None:
+            return None
+        if self._batch.is_complete:
+            raise ProtocolError(f"batch {self._batch.message_id} ends inside transaction {self._begin.xid}")
+        return self._transaction(self._begin, end_lsn=None)
+
+    def _note(self, message: Message, payload: bytes) -> None:
+        match message:
+            case Begin():
+                self._begin = message
+            case Relation():
+                self._shapes[message.oid] = Shape(relation=message, payloads=(*self._types, payload))
+                self._types = []
+            case Type():
+                self._types.append(payload)
+            case Truncate():
+                shapes = tuple([self._shape(oid) for oid in message.relation_oids])
+                self._append(message, shapes, payload)
+            case Origin() | LogicalMessage():
+                pass
+            case _:
+                raise ProtocolError(f"unexpected {type(message).__name__} in batch {self._batch.message_id}")
+
+    def _append(self, message: _RowChange | Truncate, shapes: tuple[Shape, ...], payload: bytes) -> None:
+        if self._begin is None:
+            raise ProtocolError(f"a change stands outside a transaction in batch {self._batch.message_id}")
+        self._changes.append(
+            Change(
+                message=message, shapes=shapes, payload=payload, begin=self._begin, index=len(self._changes)
+            )
+        )
+
+    def _shape(self, oid: int) -> Shape:
+        try:
+            return self._shapes[oid]
+        except KeyError as error:
+            raise ProtocolError(
+                f"relation {oid} is not described in batch {self._batch.message_id}"
+            ) from error
+
+    def _commit(self, commit: Commit) -> Transaction:
+        begin, self._begin = self._begin, None
+        if begin is None:
+            raise ProtocolError(f"a commit without a begin in batch {self._batch.message_id}")
+        return self._transaction(begin, end_lsn=commit.end_lsn)
+
+    def _transaction(self, begin: Begin, *, end_lsn: Lsn | None) -> Transaction:
+        changes, self._changes = tuple(self._changes), []
+        return Transaction(
+            xid=begin.xid,
+            commit_lsn=begin.commit_lsn,
+            end_lsn=end_lsn,
+            committed_at=datetime_of(begin.committed_at),
+            changes=changes,
+        )
+
+
+def _chunk_begin(batch: Batch) -> Begin | None:
+    """Only the first chunk of a transaction holds its Begin; the others know it from the header."""
+    if batch.chunk is None or batch.chunk.index == 0:
+        return None
+    return Begin(commit_lsn=batch.first_lsn, committed_at=batch.chunk.committed_at, xid=batch.transaction_id)
+
+
+def batch_of_changes(task_name: str, changes: Sequence[Change]) -> Batch:
+    """Return a batch of its own for changes of one transaction, self-contained like any other."""
+    begin = changes[0].begin
+    described = {shape.relation.oid: shape.payloads for change in changes for shape in change.shapes}
+    commit = Commit(commit_lsn=begin.commit_lsn, end_lsn=begin.commit_lsn, committed_at=begin.committed_at)
+    return Batch(
+        task_name=task_name,
+        session_id="held",
+        sequence=0,
+        previous_lsn=begin.commit_lsn,
+        first_lsn=begin.commit_lsn,
+        end_lsn=begin.commit_lsn,
+        transaction_count=1,
+        change_count=len(changes),
+        transaction_id=begin.xid,
+        chunk=None,
+        payloads=(
+            *(payload for payloads in described.values() for payload in payloads),
+            pgoutput.encode_begin(begin),
+            *(change.payload for change in changes),
+            pgoutput.encode_commit(commit),
+        ),
+    )

@@ -1,0 +1,117 @@
+"""The sensor that lets other DAGs depend on fresh data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseSensorOperator
+from airflow.sdk.exceptions import AirflowException, AirflowFailException
+
+from trempy_provider.errors import ConfigurationError, RetryPolicy, TrempyError
+from trempy_provider.hooks.endpoints import TaskEndpoints, endpoints_of
+from trempy_provider.hooks.settings import find_settings
+from trempy_provider.jobs.caught_up import current_position, is_caught_up
+from trempy_provider.replication.lsn import Lsn
+from trempy_provider.triggers.caught_up import CaughtUpTrigger
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+class ReplicationCaughtUpSensor(BaseSensorOperator):
+    """Wait until the target holds everything that was committed on the source when the sensor was asked.
+
+    The source's position is taken once, at the start, and kept while the sensor is deferred.
+    With `lsn` or `committed_at` it waits for that position or commit time, and the source is not asked.
+
+    :param task_name: the replication task, kept in a Variable
+    :param lsn: wait for this position of the source's WAL, such as `16/B374D848`
+    :param committed_at: wait for everything committed up to this time, in ISO format with a time zone
+    :param deferrable: wait in the triggerer, without a worker slot
+    """
+
+    template_fields: Sequence[str] = ("task_name", "lsn", "committed_at")
+    ui_color = "#e7f4e4"
+
+    def __init__(
+        self,
+        *,
+        task_name: str,
+        lsn: str | None = None,
+        committed_at: datetime | str | None = None,
+        deferrable: bool = True,
+        poke_interval: timedelta | float = 5,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(poke_interval=poke_interval, **kwargs)
+        self.task_name = task_name
+        self.lsn = lsn
+        self.committed_at = committed_at
+        self.deferrable = deferrable
+
+    def execute(self, context: Context) -> Any:
+        """Take the source's position, then wait; the XCom is what was waited for."""
+        self.lsn, self.committed_at = self._goal()
+        self.log.info("Waiting for %s.", self.committed_at or self.lsn)
+        if not self.deferrable:
+            super().execute(context)
+        elif not self.poke(context):
+            self._defer()
+        return {"lsn": self.lsn, "committed_at": self.committed_at}
+
+    def poke(self, context: Context) -> bool:  # noqa: ARG002  # Airflow's signature
+        """Ask the target's metadata."""
+        try:
+            committed_at = None if self.committed_at is None else _read_time(self.committed_at)
+            lsn = None if self.lsn is None else Lsn.parse(self.lsn)
+            return is_caught_up(self._endpoints().target, self.task_name, lsn=lsn, committed_at=committed_at)
+        except TrempyError as error:
+            raise _in_airflow_terms(error) from error
+
+    def resume(self, context: Context, event: Mapping[str, Any]) -> Any:
+        """Go on after the trigger, which fires too when an error needs a person."""
+        self.lsn, self.committed_at = event["lsn"], event["committed_at"]
+        if not self.poke(context):
+            self._defer()
+        return {"lsn": self.lsn, "committed_at": self.committed_at}
+
+    def _defer(self) -> None:
+        trigger = CaughtUpTrigger(
+            task_name=self.task_name,
+            target_conn_id=find_settings(self.task_name).load().target_conn_id,
+            lsn=self.lsn,
+            committed_at=None if self.committed_at is None else str(self.committed_at),
+            poll_interval_seconds=self.poke_interval,
+        )
+        self.defer(trigger=trigger, method_name="resume", timeout=timedelta(seconds=self.timeout))
+
+    def _goal(self) -> tuple[str | None, str | None]:
+        """Return position or time, read strictly; the source's present position without either."""
+        try:
+            if self.lsn and self.committed_at:
+                raise ConfigurationError("the sensor takes lsn or committed_at, not both")
+            if self.committed_at:
+                return None, _read_time(self.committed_at).isoformat()
+            if self.lsn:
+                return str(Lsn.parse(self.lsn)), None
+            return str(current_position(self._endpoints().source)), None
+        except TrempyError as error:
+            raise _in_airflow_terms(error) from error
+
+    def _endpoints(self) -> TaskEndpoints:
+        return endpoints_of(find_settings(self.task_name).load())
+
+
+def _read_time(value: datetime | str) -> datetime:
+    try:
+        moment = value if isinstance(value, datetime) else datetime.fromisoformat(value)
+    except ValueError as error:
+        raise ConfigurationError(f"committed_at is {value!r}; expected an ISO time with a zone") from error
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=timezone.utc)
+
+
+def _in_airflow_terms(error: TrempyError) -> AirflowException:
+    kind = AirflowException if error.policy is RetryPolicy.BY_ITSELF else AirflowFailException
+    return kind(f"{error} {error.hint}")

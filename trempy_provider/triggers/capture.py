@@ -1,0 +1,51 @@
+"""Wait for the next change of a task's tables."""
+
+from __future__ import annotations
+
+import asyncio
+
+from trempy_provider.hooks.postgres import open_endpoint
+from trempy_provider.jobs.watch import SlotWatch, open_slot_watch
+from trempy_provider.triggers.base import LeaseTrigger, open_in_thread
+
+
+class CaptureTrigger(LeaseTrigger):
+    """Hold the task's slot until a change of its tables arrives; WAL of others only moves the slot on.
+
+    :param slot_name: the task's slot
+    :param publication_name: the task's publication
+    :param source_conn_id: the source's connection
+    :param target_conn_id: the target's connection, where the slot's progress is recorded
+    """
+
+    async def wait_for_work(self) -> None:
+        """Return when a change has arrived; the slot is free again then."""
+        watch = await open_in_thread(self._open)
+        try:
+            while not await asyncio.to_thread(watch.look):
+                await _wait_until_readable(watch, timeout_seconds=self.interval_seconds)
+        finally:
+            await asyncio.shield(asyncio.to_thread(watch.close))
+
+    def _open(self) -> SlotWatch:
+        names = self.names
+        return open_slot_watch(
+            open_endpoint(names["source_conn_id"], task_name=self.task_name, role="source"),
+            open_endpoint(names["target_conn_id"], task_name=self.task_name, role="target"),
+            slot_name=names["slot_name"],
+            publication_name=names["publication_name"],
+            interval_seconds=self.interval_seconds,
+        )
+
+
+async def _wait_until_readable(watch: SlotWatch, *, timeout_seconds: float) -> None:
+    """Return when the server has sent something, or after the timeout."""
+    loop, socket = asyncio.get_running_loop(), watch.fileno()
+    readable = asyncio.Event()
+    loop.add_reader(socket, readable.set)
+    try:
+        await asyncio.wait_for(readable.wait(), timeout_seconds)
+    except asyncio.TimeoutError:
+        pass
+    finally:
+        loop.remove_reader(socket)
