@@ -36,7 +36,7 @@ FULL_LOAD_SUFFIX = "_full_load"
 CDC_SUFFIX = "_cdc"
 EPOCH = pendulum.datetime(2024, 1, 1, tz="UTC")
 # An outage is waited out: errors that mend by themselves are tried again until they have.
-RETRIES = {
+RETRIES: dict[str, Any] = {
     "retries": 10_000,
     "retry_delay": timedelta(seconds=10),
     "retry_exponential_backoff": True,
@@ -118,7 +118,10 @@ def cdc_dag(task: ReplicationTask) -> DAG:
         **_common(task, "CDC"),
     )
     with dag:
-        lease = {"task_name": task.task_name, "lease_started_at": "{{ dag_run.start_date.isoformat() }}"}
+        lease: dict[str, Any] = {
+            "task_name": task.task_name,
+            "lease_started_at": "{{ dag_run.start_date.isoformat() }}",
+        }
         capture = TrempyCaptureOperator(task_id="capture", **lease, **RETRIES)
         apply = TrempyApplyOperator(task_id="apply", **lease, **RETRIES)
         _setup(task) >> [capture, apply]

@@ -2,16 +2,16 @@
 
 from typing import Any
 
-import docker
 from docker.errors import DockerException
 from testcontainers.postgres import PostgresContainer
 from testcontainers.rabbitmq import RabbitMqContainer
 
+import docker
 from sandbox.postgres import LOGICAL_REPLICATION
 
 DEFAULT_POSTGRES_VERSION = 16
 POSTGRES_IMAGE = "postgres:{version}-bookworm"
-RABBITMQ_IMAGE = "rabbitmq:3.13-management"
+RABBITMQ_IMAGE = "rabbitmq:3.13.7-management"
 DESCRIPTION = f"containers: {POSTGRES_IMAGE.format(version=DEFAULT_POSTGRES_VERSION)}, {RABBITMQ_IMAGE}"
 
 

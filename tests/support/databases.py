@@ -130,7 +130,7 @@ def _target_database(server: DatabaseServer) -> Iterator[tuple[Database, Databas
     with _database(server, "target") as (provider, owner, superuser):
         superuser.execute(
             sql.SQL(
-                "grant connect, create on database {database} to {provider};"
+                "grant connect, create, temporary on database {database} to {provider};"
                 "grant usage, create on schema public to {provider};"
                 "grant {provider} to {owner};"
                 "alter role {owner} in database {database} set role to {provider};"

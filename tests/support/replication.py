@@ -113,9 +113,7 @@ class Replication:
 
     def assert_equal(self) -> None:
         """Compare all tables of the source with the target's."""
-        compared = compare_databases(
-            self.databases.source_admin_uri, self.databases.target_admin_uri
-        )
+        compared = compare_databases(self.databases.source_admin_uri, self.databases.target_admin_uri)
         differing = [comparison for comparison in compared if not comparison.is_equal]
         assert not differing
         assert compared

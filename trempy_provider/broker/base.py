@@ -85,7 +85,10 @@ class Publisher(Protocol):
 
 
 class Consumer(Protocol):
-    """Read the task's queue in order, one active consumer at a time; the others wait their turn."""
+    """Read the task's queue in order, one active consumer at a time; the others wait their turn.
+
+    A connection that breaks, is closed or killed returns its deliveries to the queue in order.
+    """
 
     def get(self, *, timeout_seconds: float) -> Delivery | None:
         """Return the next delivery, or None when none came in time."""
@@ -94,14 +97,15 @@ class Consumer(Protocol):
         """Remove the message from the queue; call it after the target's commit only."""
 
     def reject(self, delivery: Delivery, *, requeue: bool) -> None:
-        """Put the message back to the head of the queue, or into the dead-letter queue.
+        """Ask for the message again, or put it into the dead-letter queue.
 
+        With `requeue`, whatever `get` has returned after this delivery is taken back: the caller forgets it.
+        The next `get` returns this message, its attempt one higher, and then those taken back.
         A message rejected at its last attempt goes to the dead-letter queue in either case.
-        To keep the order, whatever was delivered after a message that is put back goes back with it.
         """
 
     def close(self) -> None:
-        """Close the connection; deliveries that were not acknowledged go back to the queue in order."""
+        """Close the connection; deliveries that were not acknowledged go back to the queue."""
 
 
 class Broker(Protocol):

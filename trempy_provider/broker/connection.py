@@ -28,6 +28,19 @@ Action = Callable[[PikaChannel], None]
 
 
 class _Connection(SelectConnection):  # type: ignore[misc]  # pika has no types
+    """pika's connection with two ends of our own, by the hooks its adapters have."""
+
+    def say_goodbye(self) -> None:
+        """Close the connection and let the broker end its channels.
+
+        pika's own close cancels the consumers first.
+        RabbitMQ then gives the next message to the next consumer before it takes back what this one holds:
+        the order would be lost at every hand-over.
+        """
+        self._set_connection_state(self.CONNECTION_CLOSING)
+        self._error = exceptions.ConnectionClosedByClient(200, "Normal shutdown")
+        self._on_close_ready()
+
     def abort(self) -> None:
         """Drop the connection without a farewell: a blocked broker does not even read Connection.Close."""
         if not self.is_closed:
@@ -45,7 +58,6 @@ class ChannelThread:
         self._doing = doing
         self._failure: TrempyError | None = None
         self._is_ready = False
-        self._is_reopening = False
         self._prepare: Action = lambda _channel: None
         self._connection: Any = None
         self._channel: PikaChannel = None
@@ -77,14 +89,6 @@ class ChannelThread:
         if self._failure is not None:
             raise self._failure
 
-    def reopen(self) -> None:
-        """Close the channel and open a new one: the broker takes back, in order, what it had delivered.
-
-        From here on, while `changed` is held, callbacks of the old channel are stale.
-        """
-        self._is_reopening = True
-        self.submit(lambda channel: channel.close())
-
     def close(self) -> None:
         """Send what was submitted, say goodbye and end the thread; never raises."""
         with self.changed:
@@ -106,10 +110,6 @@ class ChannelThread:
         with self.changed:
             self._is_ready = True
             self.changed.notify_all()
-
-    def is_current(self, channel: PikaChannel) -> bool:
-        """Tell, holding `changed`, whether a callback comes from the channel in use."""
-        return channel is self._channel and not self._is_reopening
 
     def fail(self, error: BaseException) -> None:
         """Keep the first failure, translated, and wake everybody up."""
@@ -149,17 +149,12 @@ class ChannelThread:
         connection.channel(on_open_callback=self.guarded(self._on_channel_open))
 
     def _on_channel_open(self, channel: PikaChannel) -> None:
-        with self.changed:
-            self._channel = channel
-            self._is_reopening = False
+        self._channel = channel
         channel.add_on_close_callback(self.guarded(self._on_channel_closed))
         self._prepare(channel)
 
     def _on_channel_closed(self, _channel: PikaChannel, reason: BaseException) -> None:
-        if self._is_reopening and isinstance(reason, exceptions.ChannelClosedByClient):
-            self._connection.channel(on_open_callback=self.guarded(self._on_channel_open))
-        else:
-            self.fail(reason)
+        self.fail(reason)
 
     def _on_connection_closed(self, _connection: Any, reason: BaseException) -> None:
         self.fail(reason)
@@ -183,7 +178,7 @@ class ChannelThread:
 
     def _say_goodbye(self) -> None:
         if self._connection.is_open:
-            self._connection.close()
+            self._connection.say_goodbye()
         elif not self._connection.is_closing:
             self._abort()
 

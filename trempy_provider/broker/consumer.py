@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from typing import Any
 
@@ -14,10 +15,15 @@ from trempy_provider.broker.topology import DELIVERY_LIMIT, Route
 from trempy_provider.errors import BrokerError, ConfigurationError, TopologyError
 
 MAXIMUM_PREFETCH_COUNT = 65535
+REDELIVERY_TIMEOUT_SECONDS = 30.0
 
 
 class RabbitMqConsumer:
-    """The reading end of a route; see `base.Consumer`."""
+    """The reading end of a route; see `base.Consumer`.
+
+    The broker puts a rejected message back to the head of the queue, but has delivered later ones meanwhile.
+    So `get` holds those back until the message comes again: `_awaited` are the rejected ones by id, in order.
+    """
 
     def __init__(
         self, parameters: RabbitMqParameters, *, route: Route, client_name: str, prefetch_count: int
@@ -29,7 +35,9 @@ class RabbitMqConsumer:
         self._queue = route.queue
         self._prefetch_count = prefetch_count
         self._waiting: deque[Delivery] = deque()
-        self._unacknowledged: dict[int, Delivery] = {}
+        self._handed_out: list[Delivery] = []
+        self._awaited: dict[str, Delivery | None] = {}
+        self._awaited_since = 0.0
         doing = f"read queue {route.queue!r} at {parameters.description}"
         self._channel = ChannelThread(parameters, client_name=client_name, doing=doing)
         self._channel.open(self._prepare)
@@ -37,43 +45,64 @@ class RabbitMqConsumer:
     def get(self, *, timeout_seconds: float) -> Delivery | None:
         """Return the next delivery, or None when none came in time."""
         with self._channel.changed:
-            self._channel.wait_until(lambda: bool(self._waiting), timeout_seconds=timeout_seconds)
-            return self._waiting.popleft() if self._waiting else None
+            if not self._channel.wait_until(self._has_next, timeout_seconds=timeout_seconds):
+                self._check_redelivery()
+                return None
+            self._handed_out.append(self._waiting.popleft())
+            return self._handed_out[-1]
 
     def ack(self, delivery: Delivery) -> None:
         """Remove the message from the queue; call it after the target's commit only."""
         with self._channel.changed:
-            self._forget(delivery)
+            del self._handed_out[self._position(delivery)]
             self._channel.submit(lambda channel: channel.basic_ack(delivery.tag))
 
     def reject(self, delivery: Delivery, *, requeue: bool) -> None:
-        """Put the message back to the head of the queue, or into the dead-letter queue."""
+        """Ask for the message again, or put it into the dead-letter queue."""
         with self._channel.changed:
-            self._forget(delivery)
-            put_back = requeue and delivery.attempt < DELIVERY_LIMIT
-            if put_back and self._prefetch_count > 1:
-                self._put_everything_back()
-            else:
-                self._channel.submit(lambda channel: channel.basic_reject(delivery.tag, requeue=put_back))
+            position = self._position(delivery)
+            comes_again = requeue and delivery.attempt < DELIVERY_LIMIT
+            if requeue:
+                self._take_back(position + 1)
+            if comes_again:
+                self._await(delivery)
+            del self._handed_out[position]
+            self._channel.submit(lambda channel: channel.basic_reject(delivery.tag, requeue=comes_again))
 
     def close(self) -> None:
-        """Close the connection; deliveries that were not acknowledged go back to the queue in order."""
+        """Close the connection; deliveries that were not acknowledged go back to the queue."""
         self._channel.close()
 
-    def _forget(self, delivery: Delivery) -> None:
-        """Refuse a delivery of another consumer: its tag would mean another message here."""
-        self._channel.raise_failure()
-        if self._unacknowledged.get(delivery.tag) is not delivery:
-            raise BrokerError(
-                f"delivery {delivery.tag} is not one this consumer of {self._queue!r} still holds"
-            )
-        del self._unacknowledged[delivery.tag]
+    def _has_next(self) -> bool:
+        return bool(self._waiting) and not self._awaited
 
-    def _put_everything_back(self) -> None:
-        """Return all deliveries at once: one already on its way must not overtake those put back."""
-        self._waiting.clear()
-        self._unacknowledged.clear()
-        self._channel.reopen()
+    def _position(self, delivery: Delivery) -> int:
+        """Find a delivery by identity: the tag of another consumer's delivery means another message here."""
+        self._channel.raise_failure()
+        for position, held in enumerate(self._handed_out):
+            if held is delivery:
+                return position
+        raise BrokerError(f"delivery {delivery.tag} is not one this consumer of {self._queue!r} still holds")
+
+    def _take_back(self, position: int) -> None:
+        """Let what was handed out from a position on be the next again."""
+        self._waiting.extendleft(reversed(self._handed_out[position:]))
+        del self._handed_out[position:]
+
+    def _await(self, delivery: Delivery) -> None:
+        """Let nothing pass until the message comes again; it is older than any other that is awaited."""
+        self._awaited = {delivery.message_id: None, **self._awaited}
+        self._awaited_since = time.monotonic()
+
+    def _check_redelivery(self) -> None:
+        """Raise when the broker keeps a rejected message, as it does where a policy lowers the limit."""
+        if not self._awaited or time.monotonic() - self._awaited_since < REDELIVERY_TIMEOUT_SECONDS:
+            return
+        raise BrokerError(
+            f"a message rejected to queue {self._queue!r} did not come again "
+            f"within {REDELIVERY_TIMEOUT_SECONDS:g} s",
+            hint="Look for it in the dead-letter queue; no policy may lower the queue's delivery limit.",
+        )
 
     def _prepare(self, channel: PikaChannel) -> None:
         channel.add_on_cancel_callback(self._channel.guarded(self._on_cancel))
@@ -85,14 +114,22 @@ class RabbitMqConsumer:
         )
 
     def _on_message(
-        self, channel: PikaChannel, method: PikaFrame, properties: BasicProperties, body: bytes
+        self, _channel: PikaChannel, method: PikaFrame, properties: BasicProperties, body: bytes
     ) -> None:
         delivery = delivery_of(method, properties, body)
         with self._channel.changed:
-            if self._channel.is_current(channel):
-                self._unacknowledged[delivery.tag] = delivery
+            if delivery.redelivered and delivery.message_id in self._awaited:
+                self._accept_again(delivery)
+            else:
                 self._waiting.append(delivery)
-                self._channel.changed.notify_all()
+            self._channel.changed.notify_all()
+
+    def _accept_again(self, delivery: Delivery) -> None:
+        self._awaited[delivery.message_id] = delivery
+        come_again = [awaited for awaited in self._awaited.values() if awaited is not None]
+        if len(come_again) == len(self._awaited):
+            self._waiting.extendleft(reversed(come_again))
+            self._awaited = {}
 
     def _on_cancel(self, _frame: PikaFrame) -> None:
         raise TopologyError(f"queue {self._queue!r} was deleted while it was read")

@@ -18,12 +18,12 @@ def find_unsupported(task: ReplicationTask) -> list[FieldProblem]:
     return [*_task_options(task), *_filters(task), *_transformations(task)]
 
 
-def refuse_unsupported(task: ReplicationTask) -> None:
+def refuse_unsupported(task: ReplicationTask, *, origin: str) -> None:
     """Raise UnsupportedOptionError, naming every option that is not executed, if there is one."""
     problems = find_unsupported(task)
     if problems:
         lines = "".join(f"\n  {problem}" for problem in problems)
-        raise UnsupportedOptionError(f"task {task.task_name} asks for what is not executed{lines}")
+        raise UnsupportedOptionError(f"{origin}: options that this version does not execute{lines}")
 
 
 def _task_options(task: ReplicationTask) -> Iterator[FieldProblem]:

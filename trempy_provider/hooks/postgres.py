@@ -36,7 +36,7 @@ class TrempySourceHook(PostgresHook):
     hook_name = "PostgreSQL source (TREMpy)"
     default_conn_name = "trempy_source"
 
-    def test_connection(self) -> tuple[bool, str]:
+    def test_connection(self) -> tuple[bool, str]:  # type: ignore[override]  # its parent has no types
         """Log in and list what keeps the server from being a source, with the remedies."""
         return _test(self.get_conn_id(), role="source")
 
@@ -48,7 +48,7 @@ class TrempyTargetHook(PostgresHook):
     hook_name = "PostgreSQL target (TREMpy)"
     default_conn_name = "trempy_target"
 
-    def test_connection(self) -> tuple[bool, str]:
+    def test_connection(self) -> tuple[bool, str]:  # type: ignore[override]  # its parent has no types
         """Log in and list what keeps the server from being a target, with the remedies."""
         return _test(self.get_conn_id(), role="target")
 

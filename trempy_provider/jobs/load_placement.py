@@ -70,8 +70,8 @@ def is_placed(context: LoadContext, source_oid: int, *, target: Session) -> bool
 def replaces_rows(task: ReplicationTask, state: TableState) -> bool:
     """Tell whether rows that are in the target are the task's to replace."""
     options = task.full_load
-    loaded_before = state.load_finished_at is not None or state.created_by_task
-    return loaded_before or options.truncate_before_insert or options.recreate_table_if_exists
+    is_ours = state.created_by_task or state.load_id > 0
+    return is_ours or options.truncate_before_insert or options.recreate_table_if_exists
 
 
 def _place_patiently(context: LoadContext, collected: CollectedRows, target: Session) -> int:
@@ -151,6 +151,7 @@ def _make_ready(context: LoadContext, collected: CollectedRows, target: Session)
         state.source_oid,
         state=LoadState.READY,
         created_by_task=state.created_by_task or collected.design.recreates,
+        load_id=state.load_id + 1,
         load_table=None,
         snapshot_lsn=state.snapshot_lsn,
         loaded_rows=collected.rows,

@@ -40,7 +40,7 @@ def begin_loads(target: Session, task_name: str, states: Sequence[TableState]) -
     """Mark the tables as loading before the snapshot is taken, and return when that was.
 
     From the commit on, apply holds their changes back; those held for an earlier load are forgotten.
-    The LSN of a table loaded before stays until new rows are in place: it belongs to the present ones.
+    The LSN of a table that has rows already stays until new rows are in place: it belongs to the present ones.
     """
     with target.transaction():
         started_at: datetime = target.fetch_value("select clock_timestamp()")
@@ -50,7 +50,6 @@ def begin_loads(target: Session, task_name: str, states: Sequence[TableState]) -
                 task_name,
                 state.source_oid,
                 state=LoadState.LOADING,
-                load_id=state.load_id + 1,
                 load_table=load_table_name(task_name, state.source_oid).table_name,
                 load_started_at=started_at,
                 loaded_rows=0,
@@ -59,6 +58,14 @@ def begin_loads(target: Session, task_name: str, states: Sequence[TableState]) -
             )
             _forget_held_changes(target, task_name, state.source_oid)
     return started_at
+
+
+def has_present_rows(state: TableState) -> bool:
+    """Tell whether the target has rows of an earlier load that apply keeps up to date.
+
+    After a start from zero it has rows too, but changes are missing from them.
+    """
+    return state.load_finished_at is not None and state.snapshot_lsn is not None
 
 
 class LoadRecords:
@@ -74,7 +81,7 @@ class LoadRecords:
         """Record from which LSN on the changes of tables loaded for the first time count."""
         session = self._open()
         for load in loads:
-            if load.state.load_finished_at is None:
+            if not has_present_rows(load.state):
                 update_table_state(session, self._task_name, load.table.oid, snapshot_lsn=lsn)
 
     def read_copy_progress(self, loads: Iterable[TableLoad]) -> None:
@@ -133,7 +140,7 @@ class LoadRecords:
             session.execute(static_sql("raise_states_version"), parameters)  # the lock apply takes first
             if not session.fetch_value(static_sql("claim_load"), parameters):
                 return
-            former = LoadState.READY if load.state.load_finished_at is not None else otherwise
+            former = LoadState.READY if has_present_rows(load.state) else otherwise
             _forget_held_changes(session, self._task_name, oid)
             update_table_state(session, self._task_name, oid, state=former, load_table=None, error=error)
         session.execute(drop_table_sql(load_table_name(self._task_name, oid)))

@@ -125,10 +125,11 @@ class LogProgress:
 
 
 class TerminalProgress:
-    """Draw a bar per table being loaded, and one for all, on a terminal that knows ANSI sequences."""
+    """Draw a bar per table being loaded and a line for all; where there is no terminal, only what is finished."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
+        self._is_terminal = stream.isatty()
         self._drawn_lines = 0
         self._finished: set[QualifiedName] = set()
 
@@ -137,7 +138,7 @@ class TerminalProgress:
         done = [entry for entry in tables if entry.is_finished and entry.table not in self._finished]
         self._finished.update(entry.table for entry in done)
         active = [entry for entry in tables if not entry.is_finished and entry.phase is not Phase.WAITING]
-        lines = [*map(_bar_line, active), _total_line(tables)]
+        lines = [*map(_bar_line, active), _total_line(tables)] if self._is_terminal else []
         finished_lines = [entry.summary for entry in done]
         erase = (_UP + _CLEAR_LINE) * self._drawn_lines
         self._stream.write(erase + "".join(f"{line}\n" for line in [*finished_lines, *lines]))

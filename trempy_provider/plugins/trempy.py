@@ -11,4 +11,4 @@ class TrempyPlugin(AirflowPlugin):
     """Make the operators' links known to the UI."""
 
     name = "trempy"
-    operator_extra_links = (RabbitMQQueueLink(),)
+    operator_extra_links = [RabbitMQQueueLink()]  # noqa: RUF012  # as its parent declares it

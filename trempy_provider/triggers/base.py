@@ -53,7 +53,7 @@ class LeaseTrigger(BaseTrigger):
         interval_seconds: float = 10.0,
         **names: str,
     ) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.task_name = task_name
         self.ends_at = ends_at
         self.progress = progress or {}

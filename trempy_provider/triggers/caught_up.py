@@ -34,7 +34,7 @@ class CaughtUpTrigger(BaseTrigger):
         committed_at: str | None = None,
         poll_interval_seconds: float = 5.0,
     ) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.task_name = task_name
         self.target_conn_id = target_conn_id
         self.lsn = lsn

@@ -7,6 +7,7 @@ import pytest
 
 from tests.integration.broker.support import Proxy, make_message, publish_all
 from tests.support.wait import wait_until
+from trempy_provider.broker import consumer as consumer_module
 from trempy_provider.broker.base import Delivery
 from trempy_provider.broker.consumer import RabbitMqConsumer
 from trempy_provider.broker.publisher import RabbitMqPublisher
@@ -141,6 +142,16 @@ def test_message_that_kills_its_readers_goes_to_the_dead_letter_queue(
     assert dead_letter.headers["x-first-death-reason"] == "delivery_limit"
 
 
+def read_numbers(consumer: RabbitMqConsumer, count: int) -> list[object]:
+    """Acknowledge so many messages and return their numbers."""
+    numbers = []
+    for _ in range(count):
+        delivery = get(consumer)
+        numbers.append(number_of(delivery))
+        consumer.ack(delivery)
+    return numbers
+
+
 def test_message_that_is_put_back_comes_before_later_ones(
     publisher: RabbitMqPublisher, consumer: RabbitMqConsumer
 ) -> None:
@@ -148,12 +159,7 @@ def test_message_that_is_put_back_comes_before_later_ones(
 
     consumer.reject(get(consumer), requeue=True)
 
-    numbers = []
-    for _ in range(3):
-        delivery = get(consumer)
-        numbers.append(number_of(delivery))
-        consumer.ack(delivery)
-    assert numbers == [1, 2, 3]
+    assert read_numbers(consumer, 3) == [1, 2, 3]
 
 
 def test_order_survives_a_put_back_with_many_prefetched(
@@ -166,16 +172,110 @@ def test_order_survives_a_put_back_with_many_prefetched(
 
     consumer.reject(second, requeue=True)
 
-    numbers = []
-    for _ in range(29):
-        delivery = get(consumer)
-        numbers.append(number_of(delivery))
-        consumer.ack(delivery)
-    assert numbers == list(range(2, 31))
     with pytest.raises(BrokerError, match="not one this consumer"):
         consumer.ack(third)
+    again = get(consumer)
+    assert (number_of(again), again.attempt) == (2, 2)
+    consumer.reject(again, requeue=True)
+    again = get(consumer)
+    assert (number_of(again), again.attempt) == (2, 3)
+    consumer.ack(again)
+    assert get(consumer) is third
+    consumer.ack(third)
+    assert read_numbers(consumer, 27) == list(range(4, 31))
     consumer.close()
     assert broker.depths().ready == 0
+
+
+def test_put_back_leaves_the_attempts_of_other_messages_alone(
+    broker: RabbitMqBroker, publisher: RabbitMqPublisher
+) -> None:
+    publish_all(publisher, range(1, 4))
+    consumer = broker.open_consumer(prefetch_count=3)
+    for _ in range(3):
+        first = get(consumer)
+        get(consumer)
+        consumer.reject(first, requeue=True)
+
+    later = [get(consumer), get(consumer)]
+
+    assert [(number_of(delivery), delivery.attempt) for delivery in later] == [(2, 1), (3, 1)]
+    wait_until(lambda: broker.depths().dead_letters == 1)
+    consumer.close()
+
+
+def test_several_messages_put_back_come_in_their_order(
+    broker: RabbitMqBroker, publisher: RabbitMqPublisher
+) -> None:
+    publish_all(publisher, range(1, 6))
+    consumer = broker.open_consumer(prefetch_count=4)
+    first, _, third = get(consumer), get(consumer), get(consumer)
+
+    consumer.reject(third, requeue=True)
+    consumer.reject(first, requeue=True)
+
+    assert read_numbers(consumer, 5) == [1, 2, 3, 4, 5]
+    consumer.close()
+
+
+def test_rejected_message_that_never_comes_again_is_an_error(
+    broker: RabbitMqBroker,
+    publisher: RabbitMqPublisher,
+    rabbitmqctl: Callable[..., str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(consumer_module, "REDELIVERY_TIMEOUT_SECONDS", 0.2)
+    policy = f"limit_{broker.topology.main.queue}"
+    pattern, definition = f"^{broker.topology.main.queue}$", '{"delivery-limit": 0}'
+    rabbitmqctl("set_policy", "--apply-to", "queues", policy, pattern, definition)
+    publish_all(publisher, range(1, 3))
+    consumer = broker.open_consumer()
+
+    consumer.reject(get(consumer), requeue=True)
+
+    with pytest.raises(BrokerError, match="did not come again"):
+        consumer.get(timeout_seconds=1)
+    consumer.close()
+    rabbitmqctl("clear_policy", policy)
+
+
+@pytest.mark.parametrize("prefetch_count", [1, 8])
+def test_order_survives_the_hand_over_to_a_waiting_consumer(
+    broker: RabbitMqBroker, publisher: RabbitMqPublisher, prefetch_count: int
+) -> None:
+    publish_all(publisher, range(1, 21))
+    first = broker.open_consumer(prefetch_count=prefetch_count)
+    second = broker.open_consumer(prefetch_count=prefetch_count)
+    first.ack(get(first))
+    get(first)
+
+    first.close()
+
+    assert read_numbers(second, 19) == list(range(2, 21))
+    second.close()
+
+
+@pytest.mark.parametrize("prefetch_count", [1, 8])
+def test_order_survives_a_broken_connection(
+    broker: RabbitMqBroker,
+    broker_through_proxy: RabbitMqBroker,
+    publisher: RabbitMqPublisher,
+    proxy: Proxy,
+    prefetch_count: int,
+) -> None:
+    publish_all(publisher, range(1, 21))
+    first = broker_through_proxy.open_consumer(prefetch_count=prefetch_count)
+    second = broker.open_consumer(prefetch_count=prefetch_count)
+    for _ in range(3):
+        get(first)
+        if prefetch_count == 1:
+            break
+
+    proxy.cut()
+
+    assert read_numbers(second, 20) == list(range(1, 21))
+    first.close()
+    second.close()
 
 
 def test_message_can_be_dead_lettered_at_once(

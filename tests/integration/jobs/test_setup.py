@@ -10,7 +10,7 @@ from tests.support.databases import Database, DatabasePair
 from tests.support.tasks import make_source, make_target, make_task, open_source, open_target
 from trempy_provider.config.task import ReplicationTask
 from trempy_provider.errors import JobInProgressError, PreflightError, SlotCreationBlockedError
-from trempy_provider.jobs import setup as setup_module
+from trempy_provider.jobs import setup as setup_job
 from trempy_provider.jobs.setup import SetupReport, setup
 from trempy_provider.postgres.checkpoints import read_capture_progress, read_checkpoint
 from trempy_provider.postgres.metadata import read_task, record_stop
@@ -22,7 +22,19 @@ from trempy_provider.postgres.tables import QualifiedName
 from trempy_provider.replication.lsn import Lsn
 
 LONGEST = "ä" * 31 + "x"  # 63 bytes
-HOSTILE = ['quo"te', "dotted.name", "Orders", "orders", LONGEST, "select", "sp ace", "%s", "{}", "back\\slash", "o'clock"]
+HOSTILE = [
+    'quo"te',
+    "dotted.name",
+    "Orders",
+    "orders",
+    LONGEST,
+    "select",
+    "sp ace",
+    "%s",
+    "{}",
+    "back\\slash",
+    "o'clock",
+]
 
 
 class Killed(BaseException):
@@ -59,7 +71,9 @@ def everything(database: Database) -> dict[str, Any]:
         "pg_attribute": "attrelid >= 16384",
     }
     seen: dict[str, Any] = {
-        catalog: database.fetch_all(f"select xmin::text, ctid::text, t::text from {catalog} t where {where} order by 3")
+        catalog: database.fetch_all(
+            f"select xmin::text, ctid::text, t::text from {catalog} t where {where} order by 3"
+        )
         for catalog, where in catalogs.items()
         if catalog not in ("pg_class", "pg_attribute")
     }
@@ -75,7 +89,8 @@ def everything(database: Database) -> dict[str, Any]:
 def metadata(database: Database) -> dict[str, Any]:
     tables = ("tasks", "checkpoints", "capture_progress", "table_states", "migrations")
     return {
-        table: database.fetch_all(f"select xmin::text, t::text from trempy.{table} t order by 2") for table in tables
+        table: database.fetch_all(f"select xmin::text, t::text from trempy.{table} t order by 2")
+        for table in tables
     }
 
 
@@ -111,7 +126,11 @@ def test_second_setup_changes_nothing(shop: DatabasePair, task_name: str) -> Non
 
     assert not second.started_anew
     assert second.consistent_point == first.consistent_point
-    assert (everything(shop.source_superuser), everything(shop.target_superuser), metadata(shop.target)) == before
+    assert (
+        everything(shop.source_superuser),
+        everything(shop.target_superuser),
+        metadata(shop.target),
+    ) == before
 
 
 @pytest.mark.pg(15, "15-18", 18)
@@ -122,9 +141,7 @@ def test_hostile_names_are_set_up(databases: DatabasePair, task_name: str) -> No
         for name in HOSTILE:
             table = QualifiedName(schema, name)
             column = name.replace("%", "pct ")
-            source.execute(
-                create_sql(table, [column, "UPPER", "upper", 'a "quoted" one'])
-            )
+            source.execute(create_sql(table, [column, "UPPER", "upper", 'a "quoted" one']))
     task = make_task(task_name, [(schema, name) for name in HOSTILE])
 
     report = run(task, databases)
@@ -132,7 +149,9 @@ def test_hostile_names_are_set_up(databases: DatabasePair, task_name: str) -> No
     assert len(report.created_tables) == len(HOSTILE)
     with open_target(databases) as target:
         states = read_table_states(target, task_name)
-        assert {state.source for state in states.values()} == {QualifiedName(schema, name) for name in HOSTILE}
+        assert {state.source for state in states.values()} == {
+            QualifiedName(schema, name) for name in HOSTILE
+        }
     assert not run(task, databases).created_tables
 
 
@@ -156,14 +175,14 @@ def test_kill_around_any_step_is_mended_by_the_next_setup(
     shop: DatabasePair, task_name: str, monkeypatch: pytest.MonkeyPatch, step: str, when: str
 ) -> None:
     task = make_task(task_name, ["customers", "orders"], start_mode="continue")
-    original: Callable[..., Any] = getattr(setup_module, step)
+    original: Callable[..., Any] = getattr(setup_job, step)
 
     def killed(*args: Any, **options: Any) -> None:
         if when == "after":
             original(*args, **options)
         raise Killed
 
-    monkeypatch.setattr(setup_module, step, killed)
+    monkeypatch.setattr(setup_job, step, killed)
     with pytest.raises(Killed):
         run(task, shop)
     monkeypatch.undo()
@@ -182,7 +201,9 @@ def test_restart_begins_from_zero_and_remembers_what_it_created(shop: DatabasePa
     first = run(task, shop)
     with open_target(shop) as target:
         (oid,) = read_table_states(target, task_name)
-        update_table_state(target, task_name, oid, state="ready", load_id=1, snapshot_lsn=Lsn(5), loaded_rows=7)
+        update_table_state(
+            target, task_name, oid, state="ready", load_id=1, snapshot_lsn=Lsn(5), loaded_rows=7
+        )
         record_stop(target, task_name, "a test")
         target.execute(
             "insert into trempy.held_changes (task_name, source_oid, commit_lsn, body) values (%s, %s, '0/1', '')",
@@ -200,7 +221,12 @@ def test_restart_begins_from_zero_and_remembers_what_it_created(shop: DatabasePa
         (state,) = read_table_states(target, task_name).values()
         row = read_task(target, task_name)
         assert target.fetch_value("select count(*) from trempy.held_changes") == 0
-    assert (state.state, state.load_id, state.snapshot_lsn, state.loaded_rows) == (LoadState.PENDING, 1, None, 0)
+    assert (state.state, state.load_id, state.snapshot_lsn, state.loaded_rows) == (
+        LoadState.PENDING,
+        1,
+        None,
+        0,
+    )
     assert state.created_by_task
     assert row is not None
     assert row.stop_reason is None

@@ -31,7 +31,7 @@ def test_every_option_that_is_not_executed_is_named_by_its_path() -> None:
 
 def test_scd2_and_transformations_are_refused_by_name() -> None:
     with pytest.raises(UnsupportedOptionError) as caught:
-        refuse_unsupported(load_file("trempy_scd2.json"))
+        refuse_unsupported(load_file("trempy_scd2.json"), origin="trempy_scd2.json")
 
     assert 'task.cdc_settings.mode: not executed by this version; seen "scd2"' in str(caught.value)
     assert "transformations[0].settings.transformation_type: " in str(caught.value)
@@ -55,6 +55,6 @@ def test_patterns_columns_operations_and_policies_are_executed() -> None:
     }
     task = load_task(settings, origin="test")
 
-    refuse_unsupported(task)
+    refuse_unsupported(task, origin="test")
 
     assert find_unsupported(task) == []

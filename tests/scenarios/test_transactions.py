@@ -1,0 +1,68 @@
+"""Transactions arrive whole, in commit order, whatever their size (G4)."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from tests.support.databases import connect
+
+SMALL_BATCHES = {"cdc_settings": {"batch_max_rows": 50}}
+
+
+def test_transaction_larger_than_a_batch_is_applied_once_and_whole(databases, replicate):
+    databases.source_admin.execute("create table public.t (id int primary key, v text)")
+    replication = replicate("public.t", task=SMALL_BATCHES)
+    replication.setup()
+    replication.load()
+
+    databases.source_admin.execute("insert into public.t select g, 'v' from generate_series(1, 1000) g")
+    databases.source_admin.execute("update public.t set v = 'w' where id % 3 = 0")
+    captured, applied = replication.catch_up()
+
+    replication.assert_equal()
+    assert captured.batch_count > 20
+    assert applied.transaction_count == 2
+    assert replication.metadata("select count(*) from trempy.held_changes") == [(0,)]
+
+
+def test_reader_of_the_target_never_sees_half_a_transaction(databases, replicate):
+    databases.source_admin.execute("create table public.accounts (id int primary key, amount int)")
+    databases.source_admin.execute("insert into public.accounts select g, 100 from generate_series(1, 40) g")
+    replication = replicate("public.accounts", task=SMALL_BATCHES)
+    replication.setup()
+    replication.load()
+    seen, done = set(), threading.Event()
+
+    def read_sums() -> None:
+        with connect(databases.target_admin_uri) as connection, connection.cursor() as cursor:
+            while not done.is_set():
+                cursor.execute("select sum(amount), count(*) from public.accounts")
+                seen.add(cursor.fetchone())
+
+    reader = threading.Thread(target=read_sums)
+    reader.start()
+    with replication.running():
+        for step in range(60):
+            databases.source_admin.execute(
+                f"update public.accounts set amount = amount + case when id % 2 = {step % 2} then 1 else -1 end"
+            )
+        replication_is_level(replication)
+    done.set()
+    reader.join()
+
+    assert seen == {(4000, 40)}
+    replication.assert_equal()
+
+
+def replication_is_level(replication) -> None:
+    from tests.support.wait import wait_until
+    from trempy_provider.jobs.caught_up import current_position, is_caught_up
+
+    lsn = current_position(replication.source)
+    wait_until(
+        lambda: is_caught_up(replication.target, replication.task.task_name, lsn=lsn),
+        timeout_seconds=60,
+        what="the target to catch up",
+    )
