@@ -26,7 +26,7 @@ from trempy_provider.operators.apply import TrempyApplyOperator
 from trempy_provider.operators.capture import TrempyCaptureOperator
 from trempy_provider.operators.full_load import TrempyFullLoadOperator
 from trempy_provider.operators.setup import TrempySetupOperator
-from trempy_provider.operators.status import TrempyStatusOperator
+from trempy_provider.operators.summary import TrempySummaryOperator
 from trempy_provider.operators.tables import TrempyTablesOperator
 
 log = logging.getLogger(__name__)
@@ -100,7 +100,8 @@ def full_load_dag(task: ReplicationTask) -> DAG:
         **_common(task, "full load"),
     )
     with dag:
-        _setup(task) >> _full_load(task) >> _summary(task)
+        tables = _tables(task)
+        _setup(task) >> tables >> _full_load(task, tables) >> _summary(task)
     return dag
 
 
@@ -132,31 +133,34 @@ def _setup(task: ReplicationTask) -> TrempySetupOperator:
     return TrempySetupOperator(task_id="setup", task_name=task.task_name, **RETRIES)
 
 
-def _full_load(task: ReplicationTask) -> Any:
-    tables = TrempyTablesOperator(
-        task_id="tables", task_name=task.task_name, choice_param="tables", **RETRIES
-    )
-    if not task.captures_changes:
-        load = TrempyFullLoadOperator(
-            task_id="full_load",
-            task_name=task.task_name,
-            tables="{{ params.tables }}",
-            reload="{{ params.reload }}",
-            **RETRIES,
-        )
-        return tables >> load
-    return TrempyFullLoadOperator.partial(
-        task_id="full_load",
+def _tables(task: ReplicationTask) -> TrempyTablesOperator:
+    return TrempyTablesOperator(
+        task_id="tables",
         task_name=task.task_name,
-        reload="{{ params.reload }}",
+        choice_param="tables",
+        one_by_one=task.captures_changes,
+        **RETRIES,
+    )
+
+
+def _full_load(task: ReplicationTask, tables: TrempyTablesOperator) -> Any:
+    load: dict[str, Any] = {
+        "task_id": "full_load",
+        "task_name": task.task_name,
+        "reload": "{{ params.reload }}",
+        **RETRIES,
+    }
+    if not tables.one_by_one:
+        return TrempyFullLoadOperator(tables=tables.output, **load)
+    return TrempyFullLoadOperator.partial(
         max_active_tis_per_dagrun=task.full_load.parallel_streams,
         map_index_template="{{ task.tables | join(', ') }}",
-        **RETRIES,
+        **load,
     ).expand(tables=tables.output)
 
 
-def _summary(task: ReplicationTask) -> TrempyStatusOperator:
-    return TrempyStatusOperator(
+def _summary(task: ReplicationTask) -> TrempySummaryOperator:
+    return TrempySummaryOperator(
         task_id="summary", task_name=task.task_name, trigger_rule="none_failed", **RETRIES
     )
 

@@ -1,4 +1,4 @@
-"""The demo's RabbitMQ: the one on this machine, else a container, else installed now, else a clear sentence."""
+"""The demo's RabbitMQ: on this machine, else a container, else installed now, else a clear sentence."""
 
 import os
 import secrets

@@ -28,9 +28,14 @@ def main() -> int:
 
 def remove(state: DemoState) -> None:
     """End what runs and remove what is stored; doing it twice is no error."""
+    end(state)
+    state.remove_files()
+
+
+def end(state: DemoState) -> None:
+    """End what runs, and remove the container; doing it twice is no error."""
     state.end_servers()
     remove_container(state.container)
-    state.remove_files()
 
 
 def end_command(state: DemoState) -> None:

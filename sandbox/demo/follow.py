@@ -1,16 +1,20 @@
-"""The replication task as the demo drives it: through Airflow's REST API, watched through the metadata tables."""
+"""The demo's replication task: driven through Airflow's REST API, watched through the metadata tables."""
 
-import json
 import time
 from collections.abc import Callable
 from importlib.resources import files
+from typing import Any
 
-from sandbox.airflow_api import AirflowApi
-from sandbox.demo.databases import session
+from sandbox.demo.databases import DemoDatabase, session
+from sandbox.demo.failures import describe_last_run, describe_run
 from sandbox.demo.metadata import ChangeProgress, LoadProgress, Metadata
 from sandbox.demo.report import LiveFacts
 from sandbox.demo.stack import Stack
 from sandbox.demo.terminal import Step
+from trempy_provider.jobs.caught_up import current_position, is_caught_up
+from trempy_provider.postgres.parameters import ConnectionParameters
+from trempy_provider.postgres.session import Endpoint
+from trempy_provider.replication.lsn import Lsn
 
 TASK_NAME = "shop"
 VARIABLE = f"trempy_task_{TASK_NAME}"
@@ -21,7 +25,6 @@ PARSE_TIMEOUT_SECONDS = 90
 LOAD_TIMEOUT_SECONDS = 300
 CATCH_UP_TIMEOUT_SECONDS = 180
 SAMPLE_SECONDS = 0.25
-LOG_CHARACTERS = 3000
 KEEPING_UP_SECONDS = 3.0  # a target less behind than this has worked off what piled up during the load
 
 
@@ -35,7 +38,7 @@ class ReplicationTaskDriver:
     def __init__(self, stack: Stack):
         self._source = stack.source
         self._target = stack.target
-        self._api: AirflowApi = stack.api
+        self._api = stack.api
 
     def define(self) -> None:
         """Write the settings into an Airflow Variable and wait for the two DAGs that come of it."""
@@ -52,6 +55,7 @@ class ReplicationTaskDriver:
             self._wait_until(
                 lambda: self._load_is_done(run_id, metadata, step),
                 what="the full load",
+                dag_id=FULL_LOAD_DAG,
                 timeout_seconds=LOAD_TIMEOUT_SECONDS,
                 poll_seconds=1,
             )
@@ -92,12 +96,12 @@ class ReplicationTaskDriver:
 
     def wait_until_caught_up(self, step: Step) -> None:
         """Wait until everything committed on the source so far is applied to the target."""
-        with session(self._source.superuser_uri) as source:
-            lsn = read_wal_lsn(source)
+        lsn = current_position(_endpoint(self._source, role="source"))
+        target = _endpoint(self._target, role="target")
         metadata = self._open_metadata()
         try:
             self._wait_until(
-                lambda: self._has_reached(lsn, metadata, step),
+                lambda: self._has_caught_up(target, lsn, metadata, step),
                 what="the target to catch up with the source",
                 timeout_seconds=CATCH_UP_TIMEOUT_SECONDS,
             )
@@ -110,7 +114,7 @@ class ReplicationTaskDriver:
     def _load_is_done(self, run_id: str, metadata: Metadata, step: Step) -> bool:
         state = self._api.dag_run(FULL_LOAD_DAG, run_id)["state"]
         if state == "failed":
-            raise ReplicationError(f"the full load failed\n{self._describe_failure(FULL_LOAD_DAG, run_id)}")
+            raise ReplicationError(f"the full load failed\n{describe_run(self._api, FULL_LOAD_DAG, run_id)}")
         if progress := metadata.load_progress():
             step.show(
                 f"{progress.loaded_rows:,} of about {progress.estimated_rows:,} rows,"
@@ -126,21 +130,19 @@ class ReplicationTaskDriver:
         step.show(f"{progress.change_count:,} changes applied, {progress.lag_seconds:.1f} s behind")
         return progress.lag_seconds < KEEPING_UP_SECONDS
 
-    def _has_reached(self, lsn: int, metadata: Metadata, step: Step) -> bool:
-        progress = self._read_changes(metadata)
-        if progress is None:
-            return False
+    def _has_caught_up(self, target: Endpoint, lsn: Lsn, metadata: Metadata, step: Step) -> bool:
+        progress = self._require_changes(metadata)
         step.show(f"{max(lsn - progress.applied_lsn, 0):,} bytes of WAL to go")
-        return progress.has_reached(lsn)
+        return is_caught_up(target, TASK_NAME, lsn=lsn)
 
-    def _sample(  # noqa: PLR0913
-        self, facts: LiveFacts, metadata: Metadata, source: object, *, seconds: float, step: Step,
+    def _sample(
+        self, facts: LiveFacts, metadata: Metadata, source: Any, *, seconds: float, step: Step,
         check: Callable[[], object],
     ) -> None:  # fmt: skip
         started = time.monotonic()
         first = last = self._require_changes(metadata)
         while (elapsed := time.monotonic() - started) < seconds:
-            wal_lsn = read_wal_lsn(source)
+            wal_lsn = _read_wal_lsn(source)
             last = self._require_changes(metadata)
             facts.lag_seconds.append(last.lag_seconds)
             facts.lag_bytes.append(max(wal_lsn - last.applied_lsn, 0))
@@ -163,45 +165,28 @@ class ReplicationTaskDriver:
 
     def _read_changes(self, metadata: Metadata) -> ChangeProgress | None:
         if reason := metadata.stop_reason():
-            raise ReplicationError(f"the task has stopped: {reason}\n{self._describe_last_run()}")
+            raise ReplicationError(f"the task has stopped: {reason}\n{describe_last_run(self._api, CDC_DAG)}")
         return metadata.change_progress()
 
     def _wait_until(
-        self, condition: Callable[[], bool], *, what: str, timeout_seconds: float, poll_seconds: float = 0.5
-    ) -> None:
+        self, condition: Callable[[], bool], *, what: str, timeout_seconds: float, dag_id: str = CDC_DAG,
+        poll_seconds: float = 0.5,
+    ) -> None:  # fmt: skip
         deadline = time.monotonic() + timeout_seconds
         while not condition():
             if time.monotonic() > deadline:
-                raise ReplicationError(
-                    f"waited {timeout_seconds:.0f} s in vain for {what}\n{self._describe_last_run()}"
-                )
+                run = describe_last_run(self._api, dag_id)
+                raise ReplicationError(f"waited {timeout_seconds:.0f} s in vain for {what}\n{run}")
             time.sleep(poll_seconds)
 
-    def _describe_last_run(self) -> str:
-        runs = self._api.dag_runs(CDC_DAG)
-        if not runs:
-            return f"{CDC_DAG} has not run"
-        return self._describe_failure(CDC_DAG, runs[0]["dag_run_id"])
 
-    def _describe_failure(self, dag_id: str, run_id: str) -> str:
-        """Return the states of a run's tasks and the ends of the logs of those that did not succeed."""
-        lines = []
-        for instance in self._api.task_instances(dag_id, run_id):
-            task_id, state, attempt = instance["task_id"], instance["state"], instance["try_number"]
-            lines.append(f"{dag_id}.{task_id}: {state}, attempt {attempt}")
-            if state not in {"success", None} and attempt:
-                log = self._api.task_log(dag_id, run_id, task_id, try_number=attempt)
-                lines.append(log[-LOG_CHARACTERS:])
-        return "\n".join(lines)
+def _endpoint(database: DemoDatabase, *, role: str) -> Endpoint:
+    parameters = ConnectionParameters.from_uri(database.provider_uri)
+    return Endpoint(lambda: parameters, task_name=TASK_NAME, role=role)
 
 
-def read_wal_lsn(source: object) -> int:
+def _read_wal_lsn(source: Any) -> int:
     """Return the end of the source's WAL as a number of bytes."""
-    with source.cursor() as cursor:  # type: ignore[attr-defined]
+    with source.cursor() as cursor:
         cursor.execute("select (pg_current_wal_lsn() - '0/0'::pg_lsn)::bigint")
         return int(cursor.fetchone()[0])
-
-
-def settings_text() -> str:
-    """Return the task's settings."""
-    return json.dumps({})

@@ -1,7 +1,6 @@
 """What the task has recorded in the target: how far its load and its changes are."""
 
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 import psycopg2
@@ -19,12 +18,8 @@ PROGRESS = """
 select (checkpoints.end_lsn - '0/0'::pg_lsn)::bigint,
        coalesce(extract(epoch from clock_timestamp() - checkpoints.committed_at), 0)::float8,
        checkpoints.transaction_count,
-       checkpoints.change_count,
-       (capture_progress.published_lsn - '0/0'::pg_lsn)::bigint,
-       (capture_progress.seen_lsn - '0/0'::pg_lsn)::bigint,
-       checkpoints.applied_at
+       checkpoints.change_count
 from trempy.checkpoints
-join trempy.capture_progress using (task_name)
 where task_name = %(task_name)s
 """
 STOP_REASON = "select stop_reason from trempy.tasks where task_name = %(task_name)s"
@@ -42,20 +37,12 @@ class LoadProgress:
 
 @dataclass(frozen=True, slots=True)
 class ChangeProgress:
-    """How far capture and apply are; LSNs are numbers of bytes."""
+    """How far apply is; the LSN is a number of bytes."""
 
     applied_lsn: int
     lag_seconds: float
     transaction_count: int
     change_count: int
-    published_lsn: int
-    seen_lsn: int
-    applied_at: datetime | None
-
-    def has_reached(self, lsn: int) -> bool:
-        """Tell whether everything committed before `lsn` on the source is applied."""
-        captured = self.seen_lsn >= lsn and self.applied_lsn >= self.published_lsn
-        return captured or self.applied_lsn >= lsn
 
 
 class Metadata:
@@ -72,7 +59,7 @@ class Metadata:
         return None if row is None else LoadProgress(*row)
 
     def change_progress(self) -> ChangeProgress | None:
-        """Return the progress of capture and apply; None before the task is set up."""
+        """Return the progress of apply; None before the task is set up."""
         row = self._read(PROGRESS)
         return None if row is None else ChangeProgress(*row)
 

@@ -4,10 +4,10 @@ import sys
 import time
 from pathlib import Path
 
+from sandbox.demo.state import REPOSITORY
 from sandbox.demo.traffic import URI_VARIABLE, TrafficCounts, read_report
 from sandbox.processes import RECORD_SUFFIX, ServerProcess, start_server
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 STOP_SECONDS = 20
 START_SECONDS = 20
 
@@ -29,9 +29,9 @@ class Shopkeeper:
     def open(self, *, rate: float, connections: int) -> None:
         """Start the traffic and return when its first transactions are done."""
         self._report_path.unlink(missing_ok=True)
-        command = [sys.executable, "-m", "sandbox.demo.traffic", "--report", self._report_path]
+        options = ["--report", str(self._report_path), "--rate", str(rate), "--connections", str(connections)]
         self._process = start_server(
-            [*command, "--rate", str(rate), "--connections", str(connections)],
+            [sys.executable, "-m", "sandbox.demo.traffic", *options],
             record_path=self._directory / f"traffic{RECORD_SUFFIX}",
             log_path=self.log_path,
             environment={URI_VARIABLE: self._owner_uri, "PYTHONPATH": str(REPOSITORY), "LANG": "C.UTF-8"},
@@ -44,10 +44,15 @@ class Shopkeeper:
             self.require_open()
             time.sleep(0.1)
 
+    def is_open(self) -> bool:
+        """Tell whether the traffic goes on."""
+        return self._process is not None and self._process.is_running()
+
     def require_open(self) -> None:
-        """Raise TrafficError if the traffic has ended by itself."""
-        if self._process is None or not self._process.is_running():
-            raise TrafficError("the traffic has ended by itself")
+        """Raise TrafficError with the reason if the traffic has ended by itself."""
+        if not self.is_open():
+            reason = self.counts().error if self._report_path.exists() else None
+            raise TrafficError(f"the traffic has ended by itself: {reason or 'see its log'}")
 
     def counts(self) -> TrafficCounts:
         """Return what has been done up to about a second ago."""
@@ -59,7 +64,4 @@ class Shopkeeper:
             self.require_open()
             self._process.end(grace_seconds=STOP_SECONDS)
             self._process = None
-        counts = self.counts()
-        if counts.error:
-            raise TrafficError(counts.error)
-        return counts
+        return self.counts()

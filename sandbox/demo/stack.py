@@ -2,25 +2,25 @@
 
 import os
 import secrets
-import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from sandbox.airflow import AirflowServer
 from sandbox.airflow_api import AirflowApi
 from sandbox.demo.broker import RabbitMqContainer, choose_broker
 from sandbox.demo.databases import DemoDatabase, create_shop, create_source, create_target
-from sandbox.demo.down import remove
-from sandbox.demo.state import STATE_DIRECTORY, DemoState, create_state
+from sandbox.demo.down import end, remove
+from sandbox.demo.state import REPOSITORY, STATE_DIRECTORY, create_state
 from sandbox.demo.terminal import Terminal
 from sandbox.postgres import PostgresServer
 from sandbox.rabbitmq import RabbitMqServer
 
-DAGS_FOLDER = Path(__file__).resolve().parents[2] / "dags"
+DAGS_FOLDER = REPOSITORY / "dags"
 THREADS = 3
 
 
@@ -65,9 +65,19 @@ class LocalStack:
 
     def remove(self) -> None:
         """End and remove everything, also what is only just being started."""
+        self._end_processes()
         remove(self.state)
+
+    def end(self) -> None:
+        """End everything, and keep the logs."""
+        self._end_processes()
+        self.state.remove_all_but_logs()
+
+    def _end_processes(self) -> None:
+        """End what runs, wait for what is only just being started to notice, and end that too."""
+        end(self.state)
         self._executor.shutdown(cancel_futures=True)
-        remove(self.state)
+        end(self.state)
 
     def _start_airflow(self) -> None:
         with self._terminal.step("Airflow", logs=[self.airflow.log_path]) as step:
@@ -106,7 +116,7 @@ class LocalStack:
             step.conclude("trempy_source, trempy_target, trempy_broker; no superuser among their roles")
 
 
-def _wait_for(started: "list[Future[object]]") -> None:
+def _wait_for(started: "Sequence[Future[Any]]") -> None:
     """Wait until all have succeeded, or raise what the first one failed with."""
     finished, _ = wait(started, return_when=FIRST_EXCEPTION)
     for future in finished:

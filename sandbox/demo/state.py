@@ -1,4 +1,4 @@
-"""What the demo leaves in `.demo/`: enough to find and remove everything, also after a kill -9.
+"""What the demo leaves in `.demo/` or DEMO_DIRECTORY: enough to remove everything, also after a kill -9.
 
 It is written before anything starts, and again with each thing learned.
 Standard library only: `make demo-down` works without the virtual environment.
@@ -13,7 +13,8 @@ from pathlib import Path
 
 from sandbox.processes import ServerProcess, read_processes, recorded_servers
 
-STATE_DIRECTORY = Path(__file__).resolve().parents[2] / ".demo"
+REPOSITORY = Path(__file__).resolve().parents[2]
+STATE_DIRECTORY = Path(os.environ.get("DEMO_DIRECTORY") or REPOSITORY / ".demo").absolute()
 STATE_FILE = "state.json"
 
 
@@ -42,28 +43,41 @@ class DemoState:
         row = read_processes().get(self.demo_pid)
         return row is not None and row.started_ticks == self.demo_started_ticks
 
+    def is_up(self) -> bool:
+        """Tell whether the demo has been shown and its servers still run."""
+        return self.is_complete and any(server.is_running() for server in self._servers())
+
     def end_servers(self) -> None:
         """End the recorded processes with everything they started, the databases last.
 
         What they have stored is about to be removed, so nothing is worth an orderly end, but for PostgreSQL,
         which frees its shared memory in an immediate shutdown.
         """
-        servers = [
-            server
-            for directory in {self.directory, self.server_directory}
-            for server in recorded_servers(Path(directory))
-        ]
-        for server in sorted(servers, key=_is_postgres):
+        for server in sorted(self._servers(), key=_is_postgres):
             if _is_postgres(server):
                 server.send(signal.SIGQUIT)
                 server.end()
             else:
                 server.kill()
 
+    def remove_all_but_logs(self) -> None:
+        """Remove the servers' files except what explains a failure."""
+        for directory in {self.directory, self.server_directory}:
+            for path in Path(directory).rglob("*"):
+                if not path.is_dir() and path.suffix != ".log" and path.name != STATE_FILE:
+                    path.unlink(missing_ok=True)
+
     def remove_files(self) -> None:
         """Remove the servers' files and, last, the state itself."""
         for directory in (self.server_directory, self.directory):
             shutil.rmtree(directory, ignore_errors=True)
+
+    def _servers(self) -> list[ServerProcess]:
+        return [
+            server
+            for directory in {self.directory, self.server_directory}
+            for server in recorded_servers(Path(directory))
+        ]
 
 
 def create_state(directory: Path, *, server_directory: Path, container: str) -> DemoState:

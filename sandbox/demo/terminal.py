@@ -53,7 +53,7 @@ class Terminal:
 
     @contextmanager
     def step(self, title: str, *, logs: Sequence[Path] = ()) -> Iterator["Step"]:
-        """Report how the block ends; one that raises is reported with the ends of its logs, as a StepError."""
+        """Report how the block ends: if it raises, with the ends of its logs, and as a StepError."""
         step = Step(self, title)
         self.show(f"{title} …")
         try:

@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import psycopg2
@@ -78,8 +78,8 @@ class Traffic:
     def counts(self) -> TrafficCounts:
         """Return the counts so far."""
         with self._lock:
-            self._counts.seconds = round(time.monotonic() - self._started, 3)
-            return self._counts
+            seconds = round(time.monotonic() - self._started, 3)
+            return replace(self._counts, seconds=seconds, by_kind=self._counts.by_kind.copy())
 
     def _serve(self, number: int) -> None:
         try:
@@ -134,7 +134,8 @@ def write_report(path: Path, counts: TrafficCounts) -> None:
 
 def read_report(path: Path) -> TrafficCounts:
     """Read what a traffic process last reported."""
-    return TrafficCounts(**json.loads(path.read_text()))
+    fields = json.loads(path.read_text())
+    return TrafficCounts(**{**fields, "by_kind": Counter(fields["by_kind"])})
 
 
 def main() -> int:

@@ -112,11 +112,18 @@ class Replication:
                 job.result()
 
     def assert_equal(self) -> None:
-        """Compare all tables of the source with the target's."""
-        compared = compare_databases(self.databases.source_admin_uri, self.databases.target_admin_uri)
+        """Compare the task's tables on both sides."""
+        states = self.metadata(
+            "select source_schema || '.' || source_table from trempy.table_states where task_name = {task}"
+        )
+        compared = compare_databases(
+            self.databases.source_admin_uri,
+            self.databases.target_admin_uri,
+            tables=[name for (name,) in states],
+        )
         differing = [comparison for comparison in compared if not comparison.is_equal]
-        assert not differing
         assert compared
+        assert not differing
 
     def metadata(self, query: str) -> list[tuple[Any, ...]]:
         """Query the metadata; `{task}` stands for the task's name."""

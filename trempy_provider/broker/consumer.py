@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from dataclasses import dataclass
 from typing import Any
 
 from pika import BasicProperties
@@ -18,11 +19,19 @@ MAXIMUM_PREFETCH_COUNT = 65535
 REDELIVERY_TIMEOUT_SECONDS = 30.0
 
 
+@dataclass(frozen=True, slots=True)
+class Awaited:
+    """The place of a rejected message that the broker has not delivered again yet."""
+
+    message_id: str
+    since: float
+
+
 class RabbitMqConsumer:
     """The reading end of a route; see `base.Consumer`.
 
     The broker puts a rejected message back to the head of the queue, but has delivered later ones meanwhile.
-    So `get` holds those back until the message comes again: `_awaited` are the rejected ones by id, in order.
+    So its place is kept among those that wait, and `get` goes no further until it is filled.
     """
 
     def __init__(
@@ -34,10 +43,8 @@ class RabbitMqConsumer:
             )
         self._queue = route.queue
         self._prefetch_count = prefetch_count
-        self._waiting: deque[Delivery] = deque()
+        self._waiting: deque[Delivery | Awaited] = deque()
         self._handed_out: list[Delivery] = []
-        self._awaited: dict[str, Delivery | None] = {}
-        self._awaited_since = 0.0
         doing = f"read queue {route.queue!r} at {parameters.description}"
         self._channel = ChannelThread(parameters, client_name=client_name, doing=doing)
         self._channel.open(self._prepare)
@@ -45,11 +52,13 @@ class RabbitMqConsumer:
     def get(self, *, timeout_seconds: float) -> Delivery | None:
         """Return the next delivery, or None when none came in time."""
         with self._channel.changed:
-            if not self._channel.wait_until(self._has_next, timeout_seconds=timeout_seconds):
+            self._channel.wait_until(lambda: self._next() is not None, timeout_seconds=timeout_seconds)
+            if (delivery := self._next()) is None:
                 self._check_redelivery()
                 return None
-            self._handed_out.append(self._waiting.popleft())
-            return self._handed_out[-1]
+            self._waiting.popleft()
+            self._handed_out.append(delivery)
+            return delivery
 
     def ack(self, delivery: Delivery) -> None:
         """Remove the message from the queue; call it after the target's commit only."""
@@ -65,7 +74,7 @@ class RabbitMqConsumer:
             if requeue:
                 self._take_back(position + 1)
             if comes_again:
-                self._await(delivery)
+                self._waiting.appendleft(Awaited(delivery.message_id, time.monotonic()))
             del self._handed_out[position]
             self._channel.submit(lambda channel: channel.basic_reject(delivery.tag, requeue=comes_again))
 
@@ -73,8 +82,9 @@ class RabbitMqConsumer:
         """Close the connection; deliveries that were not acknowledged go back to the queue."""
         self._channel.close()
 
-    def _has_next(self) -> bool:
-        return bool(self._waiting) and not self._awaited
+    def _next(self) -> Delivery | None:
+        head = self._waiting[0] if self._waiting else None
+        return head if isinstance(head, Delivery) else None
 
     def _position(self, delivery: Delivery) -> int:
         """Find a delivery by identity: the tag of another consumer's delivery means another message here."""
@@ -89,14 +99,10 @@ class RabbitMqConsumer:
         self._waiting.extendleft(reversed(self._handed_out[position:]))
         del self._handed_out[position:]
 
-    def _await(self, delivery: Delivery) -> None:
-        """Let nothing pass until the message comes again; it is older than any other that is awaited."""
-        self._awaited = {delivery.message_id: None, **self._awaited}
-        self._awaited_since = time.monotonic()
-
     def _check_redelivery(self) -> None:
         """Raise when the broker keeps a rejected message, as it does where a policy lowers the limit."""
-        if not self._awaited or time.monotonic() - self._awaited_since < REDELIVERY_TIMEOUT_SECONDS:
+        head = self._waiting[0] if self._waiting else None
+        if not isinstance(head, Awaited) or time.monotonic() - head.since < REDELIVERY_TIMEOUT_SECONDS:
             return
         raise BrokerError(
             f"a message rejected to queue {self._queue!r} did not come again "
@@ -118,18 +124,16 @@ class RabbitMqConsumer:
     ) -> None:
         delivery = delivery_of(method, properties, body)
         with self._channel.changed:
-            if delivery.redelivered and delivery.message_id in self._awaited:
-                self._accept_again(delivery)
-            else:
-                self._waiting.append(delivery)
+            self._accept(delivery)
             self._channel.changed.notify_all()
 
-    def _accept_again(self, delivery: Delivery) -> None:
-        self._awaited[delivery.message_id] = delivery
-        come_again = [awaited for awaited in self._awaited.values() if awaited is not None]
-        if len(come_again) == len(self._awaited):
-            self._waiting.extendleft(reversed(come_again))
-            self._awaited = {}
+    def _accept(self, delivery: Delivery) -> None:
+        """Fill the place of a message that comes again; any other is the last."""
+        places = [place.message_id if isinstance(place, Awaited) else None for place in self._waiting]
+        if delivery.redelivered and delivery.message_id in places:
+            self._waiting[places.index(delivery.message_id)] = delivery
+        else:
+            self._waiting.append(delivery)
 
     def _on_cancel(self, _frame: PikaFrame) -> None:
         raise TopologyError(f"queue {self._queue!r} was deleted while it was read")

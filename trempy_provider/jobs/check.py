@@ -13,9 +13,9 @@ from typing import Any
 from trempy_provider.broker.base import Broker
 from trempy_provider.config.task import ReplicationTask, StartMode
 from trempy_provider.config.unsupported import find_unsupported
-from trempy_provider.errors import PreflightError, TrempyError
+from trempy_provider.errors import PreflightError, RetryPolicy, TrempyError
 from trempy_provider.postgres.checkpoints import read_capture_progress
-from trempy_provider.postgres.findings import Finding, Severity, error, warning
+from trempy_provider.postgres.findings import Finding, Severity, error, failure_finding, warning
 from trempy_provider.postgres.metadata import TaskRow, applied_migrations, check_migrations, read_task
 from trempy_provider.postgres.preflight_server import (
     check_metadata_rights,
@@ -49,12 +49,18 @@ class CheckReport:
         return tuple(finding for finding in self.findings if finding.severity is Severity.WARNING)
 
     def raise_errors(self, task_name: str) -> None:
-        """Raise PreflightError that lists all errors with their remedies, if there are any."""
+        """Raise PreflightError that lists all errors with their remedies, if there are any.
+
+        It is worth another try when nothing but servers that do not answer is in the way.
+        """
         if self.errors:
             lines = "".join(
                 f"\n  {finding.where}: {finding.what}\n    → {finding.remedy}" for finding in self.errors
             )
-            raise PreflightError(f"task {task_name}: {len(self.errors)} problem(s) found{lines}")
+            failed = PreflightError(f"task {task_name}: {len(self.errors)} problem(s) found{lines}")
+            if all(finding.mends_by_itself for finding in self.errors):
+                failed.policy = RetryPolicy.BY_ITSELF
+            raise failed
 
     def as_dict(self) -> dict[str, Any]:
         """Return the findings as plain values."""
@@ -117,14 +123,14 @@ class _Checks:
         try:
             self.add(group())
         except TrempyError as failure:
-            self.findings.append(error(where, str(failure), failure.hint))
+            self.findings.append(failure_finding(where, failure))
 
     def open(self, endpoint: Endpoint, stack: ExitStack) -> Session | None:
         """Return a session that `stack` closes, or None after adding why there is none."""
         try:
             return stack.enter_context(endpoint.connect("check"))
         except TrempyError as failure:
-            self.findings.append(error(endpoint.role, str(failure), failure.hint))
+            self.findings.append(failure_finding(endpoint.role, failure))
             return None
 
     def source(self, session: Session) -> None:

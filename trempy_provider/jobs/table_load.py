@@ -10,10 +10,11 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from trempy_provider.errors import TrempyError
+from trempy_provider.errors import SourceError, TrempyError
 from trempy_provider.jobs.load_context import LoadContext
 from trempy_provider.jobs.load_placement import CollectedRows, place_rows
 from trempy_provider.jobs.progress import Phase, TableProgress
+from trempy_provider.postgres.catalog import read_table
 from trempy_provider.postgres.copy import copy_out_sql, copy_rows
 from trempy_provider.postgres.load_design import LoadDesign, design_load
 from trempy_provider.postgres.load_plan import Part, part_rows_sql
@@ -183,12 +184,16 @@ class TableLoad:
         self.phase = phase
 
     def _design(self, source: Session, target: Session) -> LoadDesign:
-        """Prepare the load table once, whichever stream comes first."""
+        """Prepare the load table once, whichever stream comes first.
+
+        The table is described anew, as the snapshot has it: COPY BINARY does not notice another type.
+        """
         with self._lock:
             if self.design is None:
                 self._started = time.monotonic()
                 self.phase = Phase.COPYING
-                self.design = design_load(
-                    self.context.task, source, target, table=self.table, state=self.state
-                )
+                table = read_table(source, self.table.name)
+                if table is None or table.oid != self.table.oid:
+                    raise SourceError(f"table {self.table.name} was renamed or dropped during the load")
+                self.design = design_load(self.context.task, source, target, table=table, state=self.state)
             return self.design

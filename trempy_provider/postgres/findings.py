@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from trempy_provider.errors import RetryPolicy, TrempyError
+
 
 class Severity(str, Enum):
     """Whether a task can run with a finding."""
@@ -23,6 +25,7 @@ class Finding:
     where: str
     what: str
     remedy: str
+    mends_by_itself: bool = False  # such as a server that does not answer now
 
     def __str__(self) -> str:
         return f"{self.severity}: {self.where}: {self.what} → {self.remedy}"
@@ -31,6 +34,12 @@ class Finding:
 def error(where: str, what: str, remedy: str) -> Finding:
     """Return a finding that keeps the task from running."""
     return Finding(Severity.ERROR, where, what, remedy)
+
+
+def failure_finding(where: str, failure: TrempyError) -> Finding:
+    """Return the finding for a check that could not be made."""
+    by_itself = failure.policy is RetryPolicy.BY_ITSELF
+    return Finding(Severity.ERROR, where, str(failure), failure.hint, mends_by_itself=by_itself)
 
 
 def warning(where: str, what: str, remedy: str) -> Finding:

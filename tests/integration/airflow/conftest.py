@@ -37,7 +37,7 @@ def connections(databases: DatabasePair, rabbitmq_uri: str, monkeypatch: pytest.
 
 @pytest.fixture
 def settings(task_name: str) -> dict[str, Any]:
-    """The settings of a task that follows one table."""
+    """Return the settings of a task that follows one table."""
     return make_settings(task_name)
 
 

@@ -6,6 +6,7 @@ import jsonschema
 import pytest
 from airflow._shared.module_loading import import_string
 from airflow.providers_manager import ProvidersManager
+from airflow.sdk.providers_manager_runtime import ProvidersManagerTaskRuntime
 
 from trempy_provider import get_provider_info
 from trempy_provider.hooks.rabbitmq import EXTRAS
@@ -60,7 +61,7 @@ def test_every_class_and_module_named_exists():
 def test_airflow_finds_the_connection_types_and_the_form():
     manager = ProvidersManager()
 
-    hooks = {name: manager.hooks[name] for name in CONNECTION_TYPES}
+    hooks = {name: ProvidersManagerTaskRuntime().hooks[name] for name in CONNECTION_TYPES}
 
     assert {name: hook.connection_type for name, hook in hooks.items()} == {n: n for n in CONNECTION_TYPES}
     assert all(hook.connection_testable for hook in hooks.values())

@@ -102,6 +102,21 @@ def test_acknowledged_messages_are_gone_and_the_others_come_again(
     second.close()
 
 
+def test_acknowledgement_just_before_close_counts(
+    broker: RabbitMqBroker, publisher: RabbitMqPublisher
+) -> None:
+    publish_all(publisher, range(8))
+    consumer = broker.open_consumer(prefetch_count=8)
+    for delivery in [get(consumer) for _ in range(8)]:
+        consumer.ack(delivery)
+
+    consumer.close()
+
+    after = broker.open_consumer()
+    assert after.get(timeout_seconds=NOTHING_SECONDS) is None
+    after.close()
+
+
 def test_message_that_fails_three_times_goes_to_the_dead_letter_queue(
     broker: RabbitMqBroker, publisher: RabbitMqPublisher, consumer: RabbitMqConsumer
 ) -> None:

@@ -1,0 +1,94 @@
+import asyncio
+from datetime import datetime, timedelta, timezone
+
+import pytest
+from airflow.sdk.exceptions import AirflowFailException, TaskDeferred
+
+from trempy_provider.config.loader import load_task
+from trempy_provider.hooks.endpoints import endpoints_of
+from trempy_provider.jobs.apply import apply
+from trempy_provider.jobs.capture import capture
+from trempy_provider.jobs.caught_up import current_position
+from trempy_provider.jobs.full_load import full_load
+from trempy_provider.jobs.lease import Lease, StopSignal
+from trempy_provider.jobs.setup import setup
+from trempy_provider.sensors.caught_up import ReplicationCaughtUpSensor
+
+
+@pytest.fixture
+def task(settings, define_task):
+    define_task(settings)
+    return load_task(settings, origin="test")
+
+
+@pytest.fixture
+def prepared(connections, task):
+    connections.source_admin.execute("create table public.orders (id bigint primary key)")
+    endpoints = endpoints_of(task)
+    setup(task, **endpoints.for_job(task))
+    full_load(task, source=endpoints.source, target=endpoints.target)
+    yield connections
+    endpoints.broker.delete_topology()
+
+
+def sensor(task, **arguments):
+    return ReplicationCaughtUpSensor(task_id="tested", task_name=task.task_name, **arguments)
+
+
+def catch_up(task):
+    endpoints = endpoints_of(task)
+    lease = Lease.lasting(20, caught_up_lsn=current_position(endpoints.source))
+    ends = {"target": endpoints.target, "broker": endpoints.broker, "lease": lease, "stop": StopSignal()}
+    capture(task, source=endpoints.source, **ends)
+    apply(task, **ends)
+
+
+def test_sensor_waits_for_what_was_committed_when_it_was_asked(prepared, task):
+    prepared.source_admin.execute("insert into public.orders values (1)")
+
+    with pytest.raises(TaskDeferred) as deferred:
+        sensor(task).execute({})
+    asked_for = deferred.value.trigger.lsn
+    catch_up(task)
+    prepared.source_admin.execute("insert into public.orders values (2)")  # later: not waited for
+    event = asyncio.run(_fire(deferred.value.trigger))
+    result = sensor(task).resume({}, event)
+
+    assert result == {"lsn": asked_for, "committed_at": None}
+
+
+def test_sensor_is_content_at_once_when_the_target_has_caught_up(prepared, task):
+    prepared.source_admin.execute("insert into public.orders values (1)")
+    position = str(current_position(endpoints_of(task).source))
+    catch_up(task)
+
+    assert sensor(task, lsn=position).execute({}) == {"lsn": position, "committed_at": None}
+
+
+def test_sensor_waits_for_a_commit_time(prepared, task):
+    moment = datetime.now(timezone.utc)
+    future = (moment + timedelta(hours=1)).isoformat()
+    prepared.source_admin.execute("insert into public.orders values (1)")
+    catch_up(task)
+
+    assert sensor(task, committed_at=moment.isoformat()).execute({})["committed_at"] == moment.isoformat()
+    with pytest.raises(TaskDeferred) as deferred:
+        sensor(task, committed_at=future).execute({})
+    assert deferred.value.trigger.committed_at == future
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"lsn": "nonsense"}, "not an LSN"),
+        ({"committed_at": "yesterday"}, "committed_at"),
+        ({"lsn": "0/1", "committed_at": "2024-01-01"}, "not both"),
+    ],
+)
+def test_wrong_goal_is_not_tried_again(task, arguments, words):
+    with pytest.raises(AirflowFailException, match=words):
+        sensor(task, **arguments).execute({})
+
+
+async def _fire(trigger):
+    return (await anext(aiter(trigger.run()))).payload

@@ -1,0 +1,168 @@
+import json
+
+import pytest
+from airflow.sdk import DAG
+
+from tests.integration.airflow.conftest import make_settings
+from trempy_provider.config.loader import load_task
+from trempy_provider.dag_factory import build_dags, dags_of, raise_settings_errors
+from trempy_provider.errors import SettingsError
+from trempy_provider.hooks import settings as settings_module
+
+
+class Variables:
+    """Airflow's Variables in memory; counts the look-ups."""
+
+    def __init__(self):
+        self.values = {}
+        self.looked_up = []
+
+    def get(self, key, default=None):
+        self.looked_up.append(key)
+        return self.values.get(key, default)
+
+    def keys(self, prefix):
+        return [key for key in self.values if key.startswith(prefix)]
+
+    def add(self, settings):
+        self.values[f"trempy_task_{settings['task']['task_name']}"] = json.dumps(settings)
+
+
+@pytest.fixture
+def variables(monkeypatch):
+    variables = Variables()
+    monkeypatch.setattr(settings_module, "Variable", variables)
+    return variables
+
+
+def test_each_task_gets_the_dags_of_its_type(variables):
+    variables.add(make_settings("both"))
+    variables.add(make_settings("rows", replication_type="full_load"))
+    variables.add(make_settings("changes", replication_type="cdc"))
+
+    assert set(build_dags()) == {
+        "trempy_both_full_load",
+        "trempy_both_cdc",
+        "trempy_rows_full_load",
+        "trempy_changes_cdc",
+    }
+
+
+def test_broken_task_is_named_and_leaves_the_others_alone(variables):
+    variables.add(make_settings("first"))
+    variables.add(make_settings("second"))
+    broken = make_settings("third")
+    broken["task"]["start_mode"] = "sometimes"
+    variables.add(broken)
+
+    dags = build_dags()
+    with pytest.raises(SettingsError) as caught:
+        raise_settings_errors()
+
+    assert set(dags) == {
+        f"trempy_{name}_{kind}" for name in ("first", "second") for kind in ("cdc", "full_load")
+    }
+    assert "Variable trempy_task_third" in str(caught.value)
+    assert "task.start_mode" in str(caught.value)
+
+
+def test_option_that_is_not_executed_is_an_error_too(variables):
+    settings = make_settings("later")
+    settings["task"]["cdc_settings"]["schema_evolution"] = "apply"
+    variables.add(settings)
+
+    assert build_dags() == {}
+    with pytest.raises(SettingsError, match=r"(?s)Variable trempy_task_later.*schema_evolution"):
+        raise_settings_errors()
+
+
+def test_parsing_costs_one_look_up_and_one_for_each_variable(variables):
+    for name in ("first", "second", "third"):
+        variables.add(make_settings(name))
+    variables.values["trempy_tasks"] = json.dumps({n: make_settings(n) for n in ("fourth", "fifth")})
+
+    dags = build_dags()
+
+    assert len(dags) == 10
+    assert sorted(variables.looked_up) == [
+        "trempy_task_first", "trempy_task_second", "trempy_task_third", "trempy_tasks",
+    ]  # fmt: skip
+
+
+def test_worker_reads_its_own_task_only(variables, monkeypatch):
+    for name in ("first", "second", "third"):
+        variables.add(make_settings(name))
+    monkeypatch.setenv("_AIRFLOW_PARSING_CONTEXT_DAG_ID", "trempy_second_cdc")
+
+    dags = build_dags()
+
+    assert "trempy_second_cdc" in dags
+    assert variables.looked_up == ["trempy_task_second"]
+
+
+def test_worker_of_another_dag_reads_nothing(variables, monkeypatch):
+    variables.add(make_settings("first"))
+    monkeypatch.setenv("_AIRFLOW_PARSING_CONTEXT_DAG_ID", "sales_report")
+
+    assert build_dags() == {}
+    assert variables.looked_up == []
+
+
+def test_parsing_opens_no_connection(variables, monkeypatch):
+    variables.add(make_settings("first"))
+    monkeypatch.setattr("socket.socket.connect", lambda *_: pytest.fail("a connection was opened"))
+
+    assert build_dags()
+
+
+def test_tasks_come_from_a_folder_where_there_are_no_variables(variables, monkeypatch, tmp_path):
+    (tmp_path / "first.json").write_text(json.dumps(make_settings("first")))
+    (tmp_path / "second.json").write_text(json.dumps(make_settings("other")))
+    monkeypatch.setenv("TREMPY_TASKS_FOLDER", str(tmp_path))
+
+    assert set(build_dags()) == {"trempy_first_full_load", "trempy_first_cdc"}
+    with pytest.raises(SettingsError, match=r"second\.json: task\.task_name"):
+        raise_settings_errors()
+
+
+def test_list_of_all_tasks_that_is_no_object_is_an_error(variables):
+    variables.values["trempy_tasks"] = "[1]"
+
+    assert build_dags() == {}
+    with pytest.raises(SettingsError, match="Variable trempy_tasks"):
+        raise_settings_errors()
+
+
+def test_dags_carry_what_the_settings_say():
+    settings = make_settings("shop", max_consecutive_failures=2)
+    settings["task"] |= {"description": "The shop.", "owner": "ann"}
+    settings["task"]["full_load_settings"] = {"schedule": "@daily"}
+
+    full_load, cdc = dags_of(load_task(settings, origin="test"))
+
+    assert isinstance(full_load, DAG)
+    assert full_load.schedule == "@daily"
+    assert full_load.params["reload"] is True
+    assert full_load.params["tables"] == []
+    assert cdc.schedule == "@continuous"
+    assert (cdc.max_active_runs, cdc.max_consecutive_failed_dag_runs) == (1, 2)
+    for dag in (full_load, cdc):
+        assert dag.description == "The shop."
+        assert dag.owner == "ann"
+        assert {"trempy", "shop"} <= dag.tags
+        assert "`public.orders`" in dag.doc_md
+
+
+def test_capture_and_apply_run_beside_each_other_after_setup():
+    _, cdc = dags_of(load_task(make_settings("shop"), origin="test"))
+
+    assert cdc.get_task("setup").downstream_task_ids == {"capture", "apply"}
+    assert cdc.get_task("capture").downstream_task_ids == set()
+
+
+def test_task_that_follows_changes_is_loaded_table_by_table_and_any_other_as_a_whole():
+    mapped, _ = dags_of(load_task(make_settings("shop"), origin="test"))
+    (whole,) = dags_of(load_task(make_settings("shop", replication_type="full_load"), origin="test"))
+
+    assert mapped.get_task("full_load").is_mapped
+    assert not whole.get_task("full_load").is_mapped

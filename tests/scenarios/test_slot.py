@@ -1,0 +1,122 @@
+"""The slot advances when idle, and a gap is refused (G6, G10)."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.scenarios.test_exactly_once import insert, slot_position
+from tests.support.wait import wait_until
+from trempy_provider.broker.publisher import RabbitMqPublisher
+from trempy_provider.errors import GapError, SlotLostError, WrongSystemError
+from trempy_provider.jobs import capture as capture_module
+from trempy_provider.jobs.caught_up import current_position
+
+
+@pytest.fixture
+def followed(databases, replicate):
+    databases.source_admin.execute(
+        "create table public.t (v int); alter table public.t replica identity full;"
+        "create table public.unrelated (v int)"
+    )
+    replication = replicate("public.t")
+    replication.setup()
+    replication.load()
+    return replication
+
+
+def write_unrelated(databases) -> None:
+    databases.source_admin.execute("insert into public.unrelated select generate_series(1, 20000)")
+
+
+def test_idle_slot_follows_a_busy_server(followed, databases, monkeypatch):
+    monkeypatch.setattr(capture_module, "_IDLE_INTERVAL_SECONDS", 0.5)
+    write_unrelated(databases)
+    busy_until = current_position(followed.source)
+
+    with followed.running():
+        wait_until(
+            lambda: slot_position(followed) >= busy_until, timeout_seconds=45, what="the slot to advance"
+        )
+
+    insert(followed)
+    followed.catch_up()
+    followed.assert_equal()
+
+
+def test_idle_slot_does_not_advance_past_what_is_in_flight(followed, databases, monkeypatch):
+    monkeypatch.setattr(capture_module, "_IDLE_INTERVAL_SECONDS", 0.1)
+    insert(followed)
+    before = current_position(followed.source)
+    monkeypatch.setattr(RabbitMqPublisher, "confirmed", lambda _self: None)
+    monkeypatch.setattr(RabbitMqPublisher, "unconfirmed_count", lambda _self: 1)
+    write_unrelated(databases)
+
+    followed.capture(seconds=3)
+
+    assert slot_position(followed) < before
+    monkeypatch.undo()
+    followed.catch_up()
+    followed.assert_equal()
+
+
+def test_changes_after_an_idle_advance_are_no_gap(followed, databases):
+    for _ in range(3):
+        write_unrelated(databases)
+        followed.catch_up()
+        insert(followed)
+        followed.catch_up()
+
+    followed.assert_equal()
+
+
+def test_dropped_slot_is_refused(followed):
+    followed.databases.source.execute(
+        f"select pg_drop_replication_slot('{followed.task.slot_name}')"
+    )
+
+    with pytest.raises(SlotLostError, match="dropped") as raised:
+        followed.capture(seconds=5)
+
+    assert "reload" in raised.value.hint
+
+
+def test_recreated_slot_is_refused(followed, databases):
+    insert(followed)
+    followed.databases.source.execute(f"select pg_drop_replication_slot('{followed.task.slot_name}')")
+    insert(followed)
+    followed.databases.source.execute(
+        f"select pg_create_logical_replication_slot('{followed.task.slot_name}', 'pgoutput')"
+    )
+
+    with pytest.raises(SlotLostError, match="created again"):
+        followed.capture(seconds=5)
+
+
+def test_slot_advanced_by_somebody_else_is_refused(followed):
+    insert(followed)
+    followed.databases.source.execute(
+        f"select pg_replication_slot_advance('{followed.task.slot_name}', pg_current_wal_lsn())"
+    )
+
+    with pytest.raises(SlotLostError, match="advanced"):
+        followed.capture(seconds=5)
+
+
+def test_other_system_is_refused(followed):
+    followed.databases.target.execute("update trempy.tasks set system_identifier = '1'")
+
+    with pytest.raises(WrongSystemError, match="system identifier"):
+        followed.capture(seconds=5)
+
+
+def test_purged_queue_is_noticed_as_a_gap(followed):
+    insert(followed)
+    followed.capture()
+    followed.broker.purge()
+    insert(followed)
+    followed.capture()
+
+    with pytest.raises(GapError, match="missing") as raised:
+        followed.apply(seconds=10)
+
+    assert "reload" in raised.value.hint

@@ -1,0 +1,172 @@
+"""One real Airflow for the session; each test brings its own databases and replication tasks."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from sandbox.airflow import AirflowServer
+from sandbox.airflow_api import AirflowApi, AirflowApiError
+from tests.support.databases import Database, DatabasePair
+from tests.support.wait import wait_until as wait_for_condition
+
+wait_until = partial(wait_for_condition, poll_seconds=0.5)
+DAGS_FOLDER = Path(__file__).parents[2] / "dags"
+SHOP = """
+create schema shop;
+create table shop.customers (id bigint primary key, name text not null, since date);
+create table shop.products (id bigint primary key, name text not null, price numeric(10, 2));
+create table shop.orders (id bigint generated always as identity primary key, customer_id bigint, note text);
+create table shop.visits (customer_id bigint, page text);
+alter table shop.visits replica identity full;
+insert into shop.customers select n, 'customer ' || n, date '2024-01-01' + n from generate_series(1, 500) n;
+insert into shop.products select n, 'product ' || n, n * 1.5 from generate_series(1, 50) n;
+insert into shop.orders (customer_id, note) select n % 500 + 1, 'first' from generate_series(1, 2000) n;
+insert into shop.visits select n % 3, 'page' from generate_series(1, 300) n;
+"""
+TABLES = ("customers", "products", "orders", "visits")
+
+
+@pytest.fixture(scope="session")
+def airflow() -> Iterator[AirflowServer]:
+    server = AirflowServer(DAGS_FOLDER)
+    server.start()
+    yield server
+    server.remove()
+
+
+@dataclass
+class Shop:
+    """A source with live tables, its target, and the tasks that replicate it in Airflow."""
+
+    pair: DatabasePair
+    airflow: AirflowServer
+    variables: list[str] = field(default_factory=list)
+
+    @property
+    def api(self) -> AirflowApi:
+        return self.airflow.api
+
+    def define_task(self, task_name: str, *, replication_type: str = "full_load_and_cdc", **cdc: Any) -> None:
+        """Keep the settings of a task in a Variable; Airflow then makes its DAGs."""
+        task = {
+            "task_name": task_name,
+            "replication_type": replication_type,
+            "create_table_if_not_exists": True,
+            "interval_seconds": 1,
+            "cdc_settings": {
+                "idle_seconds": 2,
+                "trigger_minimum_seconds": 3,
+                "run_duration_seconds": 3600,
+                **cdc,
+            },
+        }
+        self.set_variable(
+            f"trempy_task_{task_name}", {"task": task, "tables": [{"schema_name": "shop", "table_name": "*"}]}
+        )
+
+    def set_variable(self, key: str, value: Mapping[str, Any]) -> None:
+        self.variables.append(key)
+        self.api.set_variable(key, json.dumps(value))
+
+    def run(self, dag_id: str, conf: Mapping[str, Any] | None = None, *, timeout_seconds: float = 120) -> str:
+        """Run a DAG to its successful end, and return the run's id."""
+        run_id = self.api.trigger(dag_id, conf)
+        state = self.api.wait_for_run(dag_id, run_id, timeout_seconds=timeout_seconds)
+        assert state == "success", self.explain(dag_id, run_id)
+        return run_id
+
+    def start_cdc(self, task_name: str) -> tuple[str, str]:
+        """Let the task's CDC DAG run; return the ids of the DAG and of its first run."""
+        dag_id = f"trempy_{task_name}_cdc"
+        self.api.wait_for_dag(dag_id)
+        self.api.unpause(dag_id)
+        (run, *_) = wait_until(lambda: self.api.dag_runs(dag_id), timeout_seconds=30, what="a CDC run")
+        return dag_id, run["dag_run_id"]
+
+    def wait_for_state(
+        self, dag_id: str, run_id: str, task_id: str, *states: str, seconds: float = 60
+    ) -> None:
+        wait_until(
+            lambda: self.api.task_instance(dag_id, run_id, task_id)["state"] in states,
+            timeout_seconds=seconds,
+            what=f"{task_id} is {' or '.join(states)}",
+        )
+
+    def wait_until_equal(self, *, timeout_seconds: float = 60) -> None:
+        wait_until(self.is_equal, timeout_seconds=timeout_seconds, what="source and target are equal")
+
+    def is_equal(self) -> bool:
+        return all(_rows(self.pair.source, name) == _rows(self.pair.target, name) for name in TABLES)
+
+    def change(self, note: str) -> None:
+        """Insert, update and delete, also in the table without a key."""
+        self.pair.source_admin.execute(
+            """
+            begin;
+            insert into shop.orders (customer_id, note) select n, %(note)s from generate_series(1, 50) n;
+            update shop.customers set name = %(note)s where id <= 10;
+            delete from shop.orders where id = (select min(id) from shop.orders);
+            insert into shop.visits values (7, %(note)s), (7, %(note)s);
+            commit;
+            """,
+            {"note": note},
+        )
+
+    def explain(self, dag_id: str, run_id: str) -> str:
+        """Return the logs of the tasks that failed."""
+        failed = [
+            i for i in self.api.task_instances(dag_id, run_id) if i["state"] in ("failed", "up_for_retry")
+        ]
+        logs = [self._log(dag_id, run_id, instance) for instance in failed]
+        return "\n".join(logs) or f"no failed task in {dag_id} {run_id}"
+
+    def _log(self, dag_id: str, run_id: str, instance: Mapping[str, Any]) -> str:
+        try:
+            return self.api.task_log(dag_id, run_id, instance["task_id"], try_number=instance["try_number"])
+        except AirflowApiError as error:
+            return str(error)
+
+    def end(self) -> None:
+        """Stop every run and forget the tasks."""
+        for dag_id in [name for name in self.api.dags() if name.startswith("trempy_")]:
+            self.api.set_paused(dag_id, paused=True)
+            for run in self.api.dag_runs(dag_id):
+                if run["state"] in ("running", "queued"):
+                    self.api.patch(f"/dags/{dag_id}/dagRuns/{run['dag_run_id']}", {"state": "failed"})
+        for key in self.variables:
+            self.api._request("DELETE", f"/api/v2/variables/{key}")
+
+
+@pytest.fixture
+def shop(databases: DatabasePair, rabbitmq_uri: str, airflow: AirflowServer) -> Iterator[Shop]:
+    databases.source_admin.execute(SHOP)
+    airflow.api.set_connection("trempy_source", _connection(databases.source_uri, "postgres"))
+    airflow.api.set_connection("trempy_target", _connection(databases.target_uri, "postgres"))
+    broker = {**_connection(rabbitmq_uri, "rabbitmq"), "schema": "/"}
+    broker["extra"] = json.dumps({"management_url": "http://127.0.0.1:15672"})
+    airflow.api.set_connection("trempy_broker", broker)
+    shop = Shop(databases, airflow)
+    yield shop
+    shop.end()
+
+
+def _connection(uri: str, conn_type: str) -> dict[str, Any]:
+    parts = urlsplit(uri)
+    return {
+        "conn_type": conn_type,
+        "host": parts.hostname,
+        "port": parts.port,
+        "login": parts.username,
+        "password": parts.password,
+        "schema": parts.path.removeprefix("/"),
+    }
+
+
+def _rows(database: Database, table: str) -> list[tuple[Any, ...]]:
+    return database.fetch_all(f"select t::text from shop.{table} t order by 1")

@@ -1,0 +1,189 @@
+"""The DAGs of dags/ in a real Airflow: scheduler, dag processor, triggerer and workers."""
+
+import time
+
+import pytest
+
+from tests.system.conftest import wait_until
+
+pytestmark = [pytest.mark.airflow, pytest.mark.timeout(600)]
+EXAMPLES = {"trempy_example_full_load_by_hand", "trempy_example_cdc_by_hand", "trempy_example_report"}
+
+
+def test_every_dag_file_is_imported(shop, task_name):
+    shop.define_task(task_name)
+
+    for dag_id in (f"trempy_{task_name}_cdc", f"trempy_{task_name}_full_load", *EXAMPLES):
+        shop.api.wait_for_dag(dag_id)
+    assert shop.api.import_errors() == []
+
+
+def test_broken_task_is_an_import_error_that_leaves_the_others_alone(shop, task_name):
+    shop.define_task(task_name)
+    shop.api.wait_for_dag(f"trempy_{task_name}_cdc")
+
+    shop.set_variable("trempy_task_broken", {"task": {"task_name": "broken", "interval_seconds": "often"}})
+    (error,) = wait_until(shop.api.import_errors, timeout_seconds=60, what="an import error")
+
+    assert "Variable trempy_task_broken" in error["stack_trace"]
+    assert "task.interval_seconds" in error["stack_trace"]
+    assert error["filename"] == "trempy_settings_errors.py"
+    assert shop.api.get(f"/dags/trempy_{task_name}_cdc")["has_import_errors"] is False
+
+
+def test_example_full_load_maps_a_square_to_each_table(shop):
+    run_id = shop.run("trempy_example_full_load_by_hand")
+
+    squares = [
+        i
+        for i in shop.api.task_instances("trempy_example_full_load_by_hand", run_id)
+        if i["task_id"] == "load"
+    ]
+    assert sorted(square["rendered_map_index"] for square in squares) == [
+        "shop.customers",
+        "shop.orders",
+        "shop.products",
+    ]
+    count = "select count(*) from shop.orders"
+    assert shop.pair.target.fetch_value(count) == shop.pair.source.fetch_value(count)
+
+
+def test_example_cdc_by_hand_loads_and_follows(shop):
+    run_id = shop.api.trigger("trempy_example_cdc_by_hand")
+    shop.wait_for_state("trempy_example_cdc_by_hand", run_id, "apply", "running", seconds=120)
+
+    shop.change("by hand")
+
+    shop.wait_until_equal()
+
+
+def test_load_then_changes_through_deferrals_and_a_report_on_fresh_data(shop):
+    shop.define_task("shop")
+    load_run = shop.run("trempy_shop_full_load")
+    summary = shop.api.xcom("trempy_shop_full_load", load_run, "summary")
+    dag_id, run_id = shop.start_cdc("shop")
+
+    shop.change("while running")
+    shop.wait_until_equal()
+    for task_id in ("capture", "apply"):
+        shop.wait_for_state(dag_id, run_id, task_id, "deferred")
+    shop.change("while deferred")
+    shop.wait_until_equal()
+    report_run = shop.run("trempy_example_report")
+
+    orders = shop.pair.source.fetch_value("select count(*) from shop.orders")
+    assert {entry["source"]: entry["state"] for entry in summary} == {
+        f"shop.{name}": "ready" for name in ("customers", "orders", "products", "visits")
+    }
+    assert shop.api.xcom("trempy_example_report", report_run, "count_orders") == orders
+
+
+def test_task_that_only_loads_is_loaded_from_one_snapshot_and_again_by_each_run(shop, task_name):
+    shop.define_task(task_name, replication_type="full_load")
+    dag_id = f"trempy_{task_name}_full_load"
+
+    shop.run(dag_id)
+    shop.change("between the runs")
+    second = shop.run(dag_id)
+
+    tables = shop.api.xcom(dag_id, second, "full_load")["tables"]
+    assert len({table["snapshot_lsn"] for table in tables}) == 1
+    assert shop.is_equal()
+
+
+def test_run_may_choose_its_tables(shop, task_name):
+    shop.define_task(task_name)
+    dag_id = f"trempy_{task_name}_full_load"
+
+    run_id = shop.run(dag_id, {"tables": ["shop.products"]})
+
+    states = {e["source"]: e["state"] for e in shop.api.xcom(dag_id, run_id, "summary")}
+    assert states["shop.products"] == "ready"
+    assert states["shop.orders"] == "pending"
+
+
+def test_nothing_is_lost_or_doubled_by_killed_workers_a_cleared_task_and_a_pause(shop, task_name):
+    shop.define_task(task_name, idle_seconds=20)
+    shop.run(f"trempy_{task_name}_full_load")
+    dag_id, run_id = shop.start_cdc(task_name)
+    for task_id in ("capture", "apply"):
+        shop.wait_for_state(dag_id, run_id, task_id, "running")
+
+    for task_id in ("capture", "apply"):
+        shop.change(f"before {task_id} is killed")
+        shop.airflow.kill_task(dag_id, run_id, task_id)
+        shop.change(f"after {task_id} is killed")
+    shop.wait_until_equal(timeout_seconds=150)
+    shop.api.clear_task(dag_id, run_id, "capture")
+    shop.change("after capture is cleared")
+    shop.wait_until_equal(timeout_seconds=150)
+    shop.api.set_paused(dag_id, paused=True)
+    shop.change("while the DAG is paused")
+    shop.wait_until_equal(timeout_seconds=150)  # the lease goes on
+
+
+def test_lease_ends_with_success_and_a_summary_and_the_next_one_begins(shop, task_name):
+    shop.define_task(task_name, run_duration_seconds=20, idle_seconds=1)
+    shop.run(f"trempy_{task_name}_full_load")
+    dag_id, run_id = shop.start_cdc(task_name)
+    shop.change("in the first lease")
+
+    assert shop.api.wait_for_run(dag_id, run_id, timeout_seconds=120) == "success", shop.explain(
+        dag_id, run_id
+    )
+    wait_until(lambda: len(shop.api.dag_runs(dag_id)) > 1, timeout_seconds=30, what="the next lease")
+    shop.change("in the second lease")
+    shop.wait_until_equal(timeout_seconds=90)
+
+    summary = shop.api.xcom(dag_id, run_id, "capture")
+    assert summary["change_count"] == 63
+    assert summary["segment_count"] >= 1
+
+
+def test_two_triggerers_lose_and_double_nothing(shop, task_name):
+    second = shop.airflow.start_component("triggerer")
+    shop.define_task(task_name, idle_seconds=1)
+    shop.run(f"trempy_{task_name}_full_load")
+    dag_id, run_id = shop.start_cdc(task_name)
+
+    for number in range(2):
+        for task_id in ("capture", "apply"):
+            shop.wait_for_state(dag_id, run_id, task_id, "deferred")
+        shop.change(f"round {number}")
+        shop.wait_until_equal()
+
+    second.end(grace_seconds=5)
+
+
+def test_stop_that_needs_a_person_pauses_the_dag_and_says_why(shop, task_name):
+    shop.define_task(task_name, max_consecutive_failures=2)
+    shop.run(f"trempy_{task_name}_full_load")
+    shop.pair.source.execute("select pg_drop_replication_slot(%s)", [f"trempy_{task_name}"])
+    started_at = time.monotonic()
+
+    dag_id, _ = shop.start_cdc(task_name)
+    wait_until(
+        lambda: shop.api.get(f"/dags/{dag_id}")["is_paused"], timeout_seconds=120, what="the DAG pauses"
+    )
+
+    runs = shop.api.dag_runs(dag_id)
+    reason = shop.pair.target.fetch_value(
+        "select stop_reason from trempy.tasks where task_name = %s", [task_name]
+    )
+    assert [run["state"] for run in runs] == ["failed", "failed"]
+    assert "was dropped" in shop.explain(dag_id, runs[0]["dag_run_id"])
+    assert "was dropped" in reason
+    assert time.monotonic() - started_at < 120
+
+
+def test_connections_are_tested_by_airflow_itself(shop):
+    connection = shop.api.get("/connections/trempy_broker")
+    body = {
+        **{k: connection[k] for k in ("conn_type", "host", "port", "login", "schema")},
+        "connection_id": "tested",
+    }
+
+    answer = shop.api.post("/connections/test", {**body, "password": "wrong"})
+
+    assert answer["status"] is False
+    assert "refused" in answer["message"]
