@@ -108,14 +108,16 @@ def full_load_dag(task: ReplicationTask) -> DAG:
 def cdc_dag(task: ReplicationTask) -> DAG:
     """Return the DAG that follows changes: one lease after the other, capture beside apply.
 
-    When one of the two fails for good, the other ends too, so that the next lease starts both again.
+    When one of the two needs a person, the other goes on until the lease ends: capture keeps the source free
+    of WAL, apply empties the queue, and clearing the failed task takes it up again.
+    A lease in which one failed has failed, and after a few of those the DAG pauses itself.
+    (`fail_fast` would not do: it skips capture and apply when setup fails, and a run of skipped tasks succeeds.)
     Changes of tables that are still being loaded are held back by apply.
     """
     dag = DAG(
         dag_id=f"{PREFIX}{task.task_name}{CDC_SUFFIX}",
         schedule="@continuous",
         max_consecutive_failed_dag_runs=task.cdc.max_consecutive_failures,
-        fail_fast=True,
         **_common(task, "CDC"),
     )
     with dag:

@@ -26,8 +26,9 @@ A live shop is copied and then followed: PostgreSQL → Airflow and RabbitMQ →
 Ctrl-C ends and removes everything.
 """
 HOW_TO_GO_ON = """
-  Look around: in Airflow the grids of trempy_shop_full_load and trempy_shop_cdc and the settings in the
-  Variable trempy_task_shop, in RabbitMQ the queue trempy_queue_shop, the databases (the progress is in the target's schema trempy):
+  Look around: in Airflow the grids of trempy_shop_full_load and trempy_shop_cdc, and the settings in the
+  Variable trempy_task_shop; in RabbitMQ the queue trempy_queue_shop; in the databases the shop's tables
+  and, in the target's schema trempy, how far the task is:
 
     psql {source}
     psql {target}

@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import psycopg2
@@ -128,7 +128,7 @@ class Traffic:
 def write_report(path: Path, counts: TrafficCounts) -> None:
     """Replace the report in one step, so that a reader never sees half of it."""
     partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(asdict(counts), ensure_ascii=False))
+    partial.write_text(json.dumps({name: getattr(counts, name) for name in TrafficCounts.__slots__}))
     partial.replace(path)
 
 
@@ -159,9 +159,11 @@ def _run(traffic: Traffic, report: Path) -> int:
     """Report every second; the signals are blocked in every thread and taken here, between two reports."""
     signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     traffic.start()
-    while traffic.is_running() and signal.sigtimedwait(STOP_SIGNALS, REPORT_SECONDS) is None:
-        write_report(report, traffic.counts())
-    counts = traffic.stop()
+    try:
+        while traffic.is_running() and signal.sigtimedwait(STOP_SIGNALS, REPORT_SECONDS) is None:
+            write_report(report, traffic.counts())
+    finally:
+        counts = traffic.stop()
     write_report(report, counts)
     if counts.error:
         print(f"The traffic ended early: {counts.error}", file=sys.stderr)

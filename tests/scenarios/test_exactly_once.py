@@ -30,9 +30,7 @@ def keyless(databases, replicate):
 
 
 def insert(replication, count: int = 5) -> None:
-    replication.databases.source_admin.execute(
-        f"insert into public.t select generate_series(1, {count})"
-    )
+    replication.databases.source_admin.execute(f"insert into public.t select generate_series(1, {count})")
 
 
 def slot_position(replication) -> Lsn:
@@ -73,9 +71,7 @@ def test_slot_is_not_confirmed_before_the_broker_confirms(keyless, monkeypatch):
 
 
 def test_batch_published_but_not_confirmed_to_the_slot_is_applied_once(keyless, monkeypatch):
-    failed = fail_once(
-        monkeypatch, ChangeStream, "confirm", error=SourceUnavailableError("connection lost")
-    )
+    failed = fail_once(monkeypatch, ChangeStream, "confirm", error=SourceUnavailableError("connection lost"))
     insert(keyless)
 
     keyless.catch_up()
@@ -150,7 +146,9 @@ def test_connection_lost_around_the_commit_neither_loses_nor_doubles(keyless, mo
 
 
 def test_transaction_cut_into_chunks_and_sent_again_is_applied_once(databases, replicate, monkeypatch):
-    databases.source_admin.execute("create table public.t (v int); alter table public.t replica identity full")
+    databases.source_admin.execute(
+        "create table public.t (v int); alter table public.t replica identity full"
+    )
     replication = replicate("public.t", task={"cdc_settings": {"batch_max_rows": 10}})
     replication.setup()
     replication.load()

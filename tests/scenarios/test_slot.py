@@ -70,9 +70,7 @@ def test_changes_after_an_idle_advance_are_no_gap(followed, databases):
 
 
 def test_dropped_slot_is_refused(followed):
-    followed.databases.source.execute(
-        f"select pg_drop_replication_slot('{followed.task.slot_name}')"
-    )
+    followed.databases.source.execute(f"select pg_drop_replication_slot('{followed.task.slot_name}')")
 
     with pytest.raises(SlotLostError, match="dropped") as raised:
         followed.capture(seconds=5)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import threading
 
-import pytest
-
 from tests.support.databases import connect
 
 SMALL_BATCHES = {"cdc_settings": {"batch_max_rows": 50}}
@@ -48,21 +46,9 @@ def test_reader_of_the_target_never_sees_half_a_transaction(databases, replicate
             databases.source_admin.execute(
                 f"update public.accounts set amount = amount + case when id % 2 = {step % 2} then 1 else -1 end"
             )
-        replication_is_level(replication)
+        replication.wait_until_level()
     done.set()
     reader.join()
 
     assert seen == {(4000, 40)}
     replication.assert_equal()
-
-
-def replication_is_level(replication) -> None:
-    from tests.support.wait import wait_until
-    from trempy_provider.jobs.caught_up import current_position, is_caught_up
-
-    lsn = current_position(replication.source)
-    wait_until(
-        lambda: is_caught_up(replication.target, replication.task.task_name, lsn=lsn),
-        timeout_seconds=60,
-        what="the target to catch up",
-    )

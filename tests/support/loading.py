@@ -73,7 +73,8 @@ class LoadingTask:
     def leftovers(self) -> list[str]:
         """Name the load tables that are still there."""
         rows = self.databases.target_superuser.fetch_all(
-            "select relname from pg_class where relnamespace = 'trempy'::regnamespace and relname like 'load\\_%'"
+            "select relname from pg_class"
+            " where relnamespace = 'trempy'::regnamespace and relname like 'load\\_%'"
         )
         return [name for (name,) in rows]
 

@@ -9,19 +9,22 @@ from typing import Any, TypeVar
 
 from sandbox.compare import compare_databases
 from tests.support.databases import DatabasePair
+from tests.support.wait import wait_until
 from trempy_provider.broker.parameters import RabbitMqParameters
 from trempy_provider.broker.rabbitmq import RabbitMqBroker
 from trempy_provider.config.loader import load_task
 from trempy_provider.config.task import ReplicationTask
 from trempy_provider.jobs.apply import ApplyReport, apply
 from trempy_provider.jobs.capture import CaptureReport, capture
-from trempy_provider.jobs.caught_up import current_position
+from trempy_provider.jobs.caught_up import current_position, is_caught_up
 from trempy_provider.jobs.full_load import FullLoadReport, full_load
 from trempy_provider.jobs.lease import Lease, StopSignal
 from trempy_provider.jobs.setup import SetupReport, setup
 from trempy_provider.jobs.teardown import teardown
 from trempy_provider.postgres.parameters import ConnectionParameters
 from trempy_provider.postgres.session import Endpoint
+from trempy_provider.postgres.tables import QualifiedName
+from trempy_provider.replication.lsn import Lsn
 
 CATCH_UP_SECONDS = 60.0
 Result = TypeVar("Result")
@@ -35,7 +38,8 @@ def settings(task_name: str, tables: list[str], **options: Any) -> dict[str, Any
         "create_table_if_not_exists": True,
         **options.pop("task", {}),
     }
-    entries = [dict(zip(("schema_name", "table_name"), name.split(".", 1), strict=True)) for name in tables]
+    names = [QualifiedName.parse(name) for name in tables]
+    entries = [{"schema_name": name.schema_name, "table_name": name.table_name} for name in names]
     return {"task": task, "tables": entries, **options}
 
 
@@ -65,38 +69,52 @@ class Replication:
     def load(self, **options: Any) -> FullLoadReport:
         return full_load(self.task, source=self.source, target=self.target, stop=StopSignal(), **options)
 
-    def capture(self, *, seconds: float | None = None, stop: StopSignal | None = None) -> CaptureReport:
+    def capture(
+        self, *, seconds: float | None = None, stop: StopSignal | None = None, until: Lsn | None = None
+    ) -> CaptureReport:
         """Capture until everything committed now is published, or for some seconds."""
         return capture(
             self.task,
             source=self.source,
             target=self.target,
             broker=self.broker,
-            lease=self._lease(seconds),
+            lease=self._lease(seconds, until),
             stop=stop or StopSignal(),
         )
 
-    def apply(self, *, seconds: float | None = None, stop: StopSignal | None = None) -> ApplyReport:
+    def apply(
+        self, *, seconds: float | None = None, stop: StopSignal | None = None, until: Lsn | None = None
+    ) -> ApplyReport:
         """Apply until everything committed now is applied, or for some seconds."""
         return apply(
             self.task,
             target=self.target,
             broker=self.broker,
-            lease=self._lease(seconds),
+            lease=self._lease(seconds, until),
             stop=stop or StopSignal(),
         )
 
     def catch_up(self) -> tuple[CaptureReport, ApplyReport]:
         """Capture, then apply, until both have caught up."""
-        captured, applied = self.capture(), self.apply()
+        position = current_position(self.source)  # later WAL, of autovacuum for one, nobody would capture
+        captured, applied = self.capture(until=position), self.apply(until=position)
         assert captured.end_reason == "caught_up"
         assert applied.end_reason == "caught_up"
         return captured, applied
 
-    def _lease(self, seconds: float | None) -> Lease:
+    def wait_until_level(self) -> None:
+        """Wait until jobs that run elsewhere have applied everything committed now."""
+        lsn = current_position(self.source)
+        wait_until(
+            lambda: is_caught_up(self.target, self.task.task_name, lsn=lsn),
+            timeout_seconds=CATCH_UP_SECONDS,
+            what="the target to catch up",
+        )
+
+    def _lease(self, seconds: float | None, until: Lsn | None) -> Lease:
         if seconds is not None:
             return Lease.lasting(seconds)
-        return Lease.lasting(CATCH_UP_SECONDS, caught_up_lsn=current_position(self.source))
+        return Lease.lasting(CATCH_UP_SECONDS, caught_up_lsn=until or current_position(self.source))
 
     @contextmanager
     def running(self) -> Iterator[None]:

@@ -32,14 +32,9 @@ def insert_row_sql(projection: Projection, row: Tuple) -> sql.Composed:
 def update_row_sql(projection: Projection, change: Change) -> sql.Composed:
     """Compose the update of the columns that were sent."""
     assert change.new is not None
-    sent = [
-        (c, change.new[c.position]) for c in projection.columns if change.new[c.position] is not UNCHANGED
-    ]
     return sql.SQL("update {target} t set {assignments} where {match}").format(
         target=projection.target,
-        assignments=sql.SQL(", ").join(
-            sql.SQL("{} = {}").format(column.identifier, literal_sql(value)) for column, value in sent
-        ),
+        assignments=_sent_sql(projection, change.new),
         match=match_row_sql(projection, change),
     )
 
@@ -60,6 +55,16 @@ def match_row_sql(projection: Projection, change: Change) -> sql.Composed:
     values = projection.values(change.old.values)
     return sql.SQL("t.ctid = (select r.ctid from {target} r where {same} limit 1)").format(
         target=projection.target, same=_identical_sql(zip(projection.columns, values, strict=True))
+    )
+
+
+def _sent_sql(projection: Projection, row: Tuple) -> sql.Composed:
+    """Compose the assignments of the values sent; when none was, the row is still to be found."""
+    sent = [(c, row[c.position]) for c in projection.columns if row[c.position] is not UNCHANGED]
+    if not sent:
+        return sql.SQL("{name} = t.{name}").format(name=projection.columns[0].identifier)
+    return sql.SQL(", ").join(
+        sql.SQL("{} = {}").format(column.identifier, literal_sql(value)) for column, value in sent
     )
 
 

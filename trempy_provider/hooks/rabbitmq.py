@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import quote
@@ -14,6 +15,9 @@ from trempy_provider.broker.rabbitmq import RabbitMqBroker, check_connection
 from trempy_provider.broker.topology import topology_of
 from trempy_provider.errors import ConfigurationError, TrempyError
 from trempy_provider.hooks.connections import find_connection, read_extras
+
+# pika tells every step of every connection, and errors that are reported in other words anyway.
+logging.getLogger("pika").setLevel(logging.CRITICAL)
 
 DEFAULT_PORT = 5672
 DEFAULT_TLS_PORT = 5671

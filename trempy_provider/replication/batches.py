@@ -212,14 +212,19 @@ class BatchBuilder:
         if marker == _TYPE:
             self._types.append(payload)
         elif marker == _RELATION:
-            oid = int.from_bytes(payload[1:5], "big")
-            self._shapes[oid] = (*self._types, payload)
-            for described in self._shapes[oid]:
-                self._open.append(described)
-            self._open.described.add(oid)
-            self._types = []
+            self._describe_relation(payload)
         else:
             raise ProtocolError(f"unexpected pgoutput message {marker!r} in a stream of protocol version 1")
+
+    def _describe_relation(self, payload: bytes) -> None:
+        if self._begin is None:
+            raise ProtocolError("the description of a relation arrived outside a transaction")
+        oid = int.from_bytes(payload[1:5], "big")
+        self._shapes[oid] = (*self._types, payload)
+        for described in self._shapes[oid]:
+            self._open.append(described)
+        self._open.described.add(oid)
+        self._types = []
 
     def _finish(self, payload: bytes) -> list[Batch]:
         commit = pgoutput.decode(payload)

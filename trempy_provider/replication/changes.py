@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from enum import Enum
 
+from trempy_provider.errors import ProtocolError
 from trempy_provider.replication.lsn import Lsn
 from trempy_provider.replication.messages import (
     UNCHANGED,
@@ -111,8 +112,14 @@ class Transaction:
 
 
 def datetime_of(microseconds: int) -> datetime:
-    """Return the aware UTC time of a protocol timestamp (microseconds since 2000-01-01)."""
-    return _POSTGRES_EPOCH + timedelta(microseconds=microseconds)
+    """Return the aware UTC time of a protocol timestamp (microseconds since 2000-01-01).
+
+    Raise ProtocolError outside the years 1 to 9999.
+    """
+    try:
+        return _POSTGRES_EPOCH + timedelta(microseconds=microseconds)
+    except OverflowError as error:
+        raise ProtocolError(f"{microseconds} microseconds since 2000-01-01 is no timestamp") from error
 
 
 def microseconds_of(moment: datetime) -> int:

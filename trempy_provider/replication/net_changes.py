@@ -49,13 +49,8 @@ def net_steps(changes: Iterable[Change], *, key_positions: tuple[int, ...]) -> I
     for change in changes:
         if not group.take(change):
             yield from group.close()
-            if not (_starts_group(change, key_positions) and group.take(change)):
-                yield change
+            yield change
     yield from group.close()
-
-
-def _starts_group(change: Change, key_positions: tuple[int, ...]) -> bool:
-    return bool(key_positions) or change.operation is Operation.INSERT
 
 
 class _Group:
@@ -120,11 +115,16 @@ def _row_of(change: Change) -> Tuple:
 
 
 def _with_old_values(change: Change, row: Tuple) -> Tuple:
-    """Fill unchanged values from a full old row, where the source sent one."""
-    if change.old is None or change.old.is_key_only or UNCHANGED not in row:
+    """Fill unchanged values from what was sent of the old row: all of it, or its key."""
+    if change.old is None or UNCHANGED not in row:
         return row
-    old = change.old.values
-    return tuple([old[i] if value is UNCHANGED else value for i, value in enumerate(row)])
+    old, columns = change.old, change.relation.columns
+    return tuple(
+        [
+            old.values[i] if value is UNCHANGED and (not old.is_key_only or columns[i].is_key) else value
+            for i, value in enumerate(row)
+        ]
+    )
 
 
 def _merged(known: NetChange, change: Change) -> tuple[Operation, Tuple] | None:

@@ -48,9 +48,10 @@ from trempy_provider.replication.messages import (
 _BYTE = Struct("!B")
 _INT16 = Struct("!H")
 _INT32 = Struct("!I")
-_INT64 = Struct("!Q")
-_BEGIN = Struct("!cQQI")
-_COMMIT = Struct("!cBQQQ")
+_LSN = Struct("!Q")
+_TIMESTAMP = Struct("!q")
+_BEGIN = Struct("!cQqI")
+_COMMIT = Struct("!cBQQq")
 _TRUNCATE_CASCADE = 1
 _TRUNCATE_RESTART_IDENTITY = 2
 
@@ -118,11 +119,11 @@ class _Cursor:
     def int32(self) -> int:
         return self._number(_INT32)
 
-    def int64(self) -> int:
-        return self._number(_INT64)
+    def timestamp(self) -> int:
+        return self._number(_TIMESTAMP)
 
     def lsn(self) -> Lsn:
-        return Lsn(self._number(_INT64))
+        return Lsn(self._number(_LSN))
 
     def text(self) -> str:
         end = self.payload.find(b"\0", self.position)
@@ -157,12 +158,12 @@ def _utf8(raw: bytes, position: int) -> str:
 
 
 def _decode_begin(cursor: _Cursor) -> Begin:
-    return Begin(commit_lsn=cursor.lsn(), committed_at=cursor.int64(), xid=cursor.int32())
+    return Begin(commit_lsn=cursor.lsn(), committed_at=cursor.timestamp(), xid=cursor.int32())
 
 
 def _decode_commit(cursor: _Cursor) -> Commit:
     cursor.byte()  # flags, unused
-    return Commit(commit_lsn=cursor.lsn(), end_lsn=cursor.lsn(), committed_at=cursor.int64())
+    return Commit(commit_lsn=cursor.lsn(), end_lsn=cursor.lsn(), committed_at=cursor.timestamp())
 
 
 def _decode_origin(cursor: _Cursor) -> Origin:
@@ -311,21 +312,21 @@ def _decode_stream_stop(_cursor: _Cursor) -> StreamStop:
 def _decode_stream_commit(cursor: _Cursor) -> StreamCommit:
     xid = cursor.int32()
     cursor.byte()  # flags, unused
-    return StreamCommit(xid=xid, commit_lsn=cursor.lsn(), end_lsn=cursor.lsn(), committed_at=cursor.int64())
+    return StreamCommit(xid=xid, commit_lsn=cursor.lsn(), end_lsn=cursor.lsn(), committed_at=cursor.timestamp())
 
 
 def _decode_stream_abort(cursor: _Cursor) -> StreamAbort:
     xid, subxid = cursor.int32(), cursor.int32()
     if cursor.position == len(cursor.payload):
         return StreamAbort(xid=xid, subxid=subxid, abort_lsn=None, aborted_at=None)
-    return StreamAbort(xid=xid, subxid=subxid, abort_lsn=cursor.lsn(), aborted_at=cursor.int64())
+    return StreamAbort(xid=xid, subxid=subxid, abort_lsn=cursor.lsn(), aborted_at=cursor.timestamp())
 
 
 def _decode_begin_prepare(cursor: _Cursor) -> BeginPrepare:
     return BeginPrepare(
         prepare_lsn=cursor.lsn(),
         end_lsn=cursor.lsn(),
-        prepared_at=cursor.int64(),
+        prepared_at=cursor.timestamp(),
         xid=cursor.int32(),
         gid=cursor.text(),
     )
@@ -336,7 +337,7 @@ def _decode_prepare(cursor: _Cursor) -> Prepare:
     return Prepare(
         prepare_lsn=cursor.lsn(),
         end_lsn=cursor.lsn(),
-        prepared_at=cursor.int64(),
+        prepared_at=cursor.timestamp(),
         xid=cursor.int32(),
         gid=cursor.text(),
     )
@@ -347,7 +348,7 @@ def _decode_stream_prepare(cursor: _Cursor) -> StreamPrepare:
     return StreamPrepare(
         prepare_lsn=cursor.lsn(),
         end_lsn=cursor.lsn(),
-        prepared_at=cursor.int64(),
+        prepared_at=cursor.timestamp(),
         xid=cursor.int32(),
         gid=cursor.text(),
     )
@@ -358,7 +359,7 @@ def _decode_commit_prepared(cursor: _Cursor) -> CommitPrepared:
     return CommitPrepared(
         commit_lsn=cursor.lsn(),
         end_lsn=cursor.lsn(),
-        committed_at=cursor.int64(),
+        committed_at=cursor.timestamp(),
         xid=cursor.int32(),
         gid=cursor.text(),
     )
@@ -369,8 +370,8 @@ def _decode_rollback_prepared(cursor: _Cursor) -> RollbackPrepared:
     return RollbackPrepared(
         prepare_end_lsn=cursor.lsn(),
         rollback_end_lsn=cursor.lsn(),
-        prepared_at=cursor.int64(),
-        rolled_back_at=cursor.int64(),
+        prepared_at=cursor.timestamp(),
+        rolled_back_at=cursor.timestamp(),
         xid=cursor.int32(),
         gid=cursor.text(),
     )

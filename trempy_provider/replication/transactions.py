@@ -72,7 +72,7 @@ class _Reader:
     def _note(self, message: Message, payload: bytes) -> None:
         match message:
             case Begin():
-                self._begin = message
+                self._start(message)
             case Relation():
                 self._shapes[message.oid] = Shape(relation=message, payloads=(*self._types, payload))
                 self._types = []
@@ -85,6 +85,14 @@ class _Reader:
                 pass
             case _:
                 raise ProtocolError(f"unexpected {type(message).__name__} in batch {self._batch.message_id}")
+
+    def _start(self, begin: Begin) -> None:
+        if self._begin is not None:
+            raise ProtocolError(
+                f"transaction {begin.xid} begins inside transaction {self._begin.xid} "
+                f"in batch {self._batch.message_id}"
+            )
+        self._begin = begin
 
     def _append(self, message: _RowChange | Truncate, shapes: tuple[Shape, ...], payload: bytes) -> None:
         if self._begin is None:
@@ -130,7 +138,6 @@ def _chunk_begin(batch: Batch) -> Begin | None:
 def batch_of_changes(task_name: str, changes: Sequence[Change]) -> Batch:
     """Return a batch of its own for changes of one transaction, self-contained like any other."""
     begin = changes[0].begin
-    described = {shape.relation.oid: shape.payloads for change in changes for shape in change.shapes}
     commit = Commit(commit_lsn=begin.commit_lsn, end_lsn=begin.commit_lsn, committed_at=begin.committed_at)
     return Batch(
         task_name=task_name,
@@ -144,9 +151,19 @@ def batch_of_changes(task_name: str, changes: Sequence[Change]) -> Batch:
         transaction_id=begin.xid,
         chunk=None,
         payloads=(
-            *(payload for payloads in described.values() for payload in payloads),
             pgoutput.encode_begin(begin),
-            *(change.payload for change in changes),
+            *_described(changes),
             pgoutput.encode_commit(commit),
         ),
     )
+
+
+def _described(changes: Sequence[Change]) -> Iterator[bytes]:
+    """Yield the payloads of changes, each after the description of its relations as they are then."""
+    described: dict[int, tuple[bytes, ...]] = {}
+    for change in changes:
+        for shape in change.shapes:
+            if described.get(shape.relation.oid) != shape.payloads:
+                described[shape.relation.oid] = shape.payloads
+                yield from shape.payloads
+        yield change.payload

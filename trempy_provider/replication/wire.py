@@ -23,6 +23,9 @@ from trempy_provider.replication.lsn import Lsn
 FORMAT_VERSION = 1
 CONTENT_TYPE = "application/vnd.trempy.batch"
 _SIZE_BYTES = 4
+_COUNT_MAX = 2**63 - 1
+_XID_MAX = 2**32 - 1
+_CHUNK_INDEX_MAX = 2**31 - 1
 
 
 def encode(batch: Batch) -> bytes:
@@ -40,7 +43,7 @@ def decode(body: bytes) -> Batch:
     if not separator:
         raise WireFormatError("the message has no header line")
     header = _parse_header(line)
-    payloads = _split(rest, _field(header, "payload_count", int))
+    payloads = _split(rest, _count(header, "payload_count"))
     return _batch(header, payloads)
 
 
@@ -65,11 +68,13 @@ def _header(batch: Batch) -> dict[str, Any]:
 def _parse_header(line: bytes) -> dict[str, Any]:
     try:
         header = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise WireFormatError("the message's header is not JSON") from error
-    if not isinstance(header, dict) or header.get("format") != FORMAT_VERSION:
-        seen = header.get("format") if isinstance(header, dict) else None
-        raise WireFormatError(f"the message has format {seen!r}; this version reads format {FORMAT_VERSION}")
+    if not isinstance(header, dict):
+        raise WireFormatError("the message's header is not a JSON object")
+    version = _count(header, "format")
+    if version != FORMAT_VERSION:
+        raise WireFormatError(f"the message has format {version}; this version reads format {FORMAT_VERSION}")
     return header
 
 
@@ -78,6 +83,13 @@ def _field(header: dict[str, Any], name: str, kind: type) -> Any:
     if type(value) is not kind:
         raise WireFormatError(f"header field {name!r} is {type(value).__name__}, expected {kind.__name__}")
     return value
+
+
+def _count(header: dict[str, Any], name: str, *, at_most: int = _COUNT_MAX) -> int:
+    value = _field(header, name, int)
+    if not 0 <= value <= at_most:
+        raise WireFormatError(f"header field {name!r} is out of range")
+    return int(value)
 
 
 def _lsn(header: dict[str, Any], name: str) -> Lsn:
@@ -89,7 +101,7 @@ def _lsn(header: dict[str, Any], name: str) -> Lsn:
 
 def _split(rest: bytes, count: int) -> tuple[bytes, ...]:
     table_bytes = count * _SIZE_BYTES
-    if not 0 <= table_bytes <= len(rest):
+    if table_bytes > len(rest):
         raise WireFormatError(f"the message is too short for {count} payloads")
     sizes = array("I", rest[:table_bytes])
     if byteorder == "little":
@@ -104,13 +116,13 @@ def _batch(header: dict[str, Any], payloads: tuple[bytes, ...]) -> Batch:
     return Batch(
         task_name=_field(header, "task_name", str),
         session_id=_field(header, "session_id", str),
-        sequence=_field(header, "sequence", int),
+        sequence=_count(header, "sequence"),
         previous_lsn=_lsn(header, "previous_lsn"),
         first_lsn=_lsn(header, "first_lsn"),
         end_lsn=_lsn(header, "end_lsn"),
-        transaction_count=_field(header, "transaction_count", int),
-        change_count=_field(header, "change_count", int),
-        transaction_id=_field(header, "transaction_id", int),
+        transaction_count=_count(header, "transaction_count"),
+        change_count=_count(header, "change_count"),
+        transaction_id=_count(header, "transaction_id", at_most=_XID_MAX),
         chunk=_chunk(header.get("chunk")),
         payloads=payloads,
     )
@@ -119,7 +131,9 @@ def _batch(header: dict[str, Any], payloads: tuple[bytes, ...]) -> Batch:
 def _chunk(fields: object) -> Chunk | None:
     if fields is None:
         return None
-    match fields:
-        case [int(index), bool(is_last), int(committed_at)]:
-            return Chunk(index=index, is_last=is_last, committed_at=committed_at)
-    raise WireFormatError(f"header field 'chunk' is {fields!r}, expected [index, is_last, committed_at]")
+    if not isinstance(fields, list) or [type(value) for value in fields] != [int, bool, int]:
+        raise WireFormatError("header field 'chunk' is not [index, is_last, committed_at]")
+    index, is_last, committed_at = fields
+    if not 0 <= index <= _CHUNK_INDEX_MAX:
+        raise WireFormatError("header field 'chunk' has an index out of range")
+    return Chunk(index=index, is_last=is_last, committed_at=committed_at)

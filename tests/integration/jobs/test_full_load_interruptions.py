@@ -126,7 +126,8 @@ def test_a_killed_load_goes_on_with_the_tables_that_are_not_ready(slow):
 
 def _sessions(loading):
     return loading.databases.target_superuser.fetch_all(
-        "select pid from pg_stat_activity where datname = current_database() and application_name like 'trempy/%/full_load%'"
+        "select pid from pg_stat_activity"
+        " where datname = current_database() and application_name like 'trempy/%/full_load%'"
     )
 
 

@@ -1,0 +1,245 @@
+"""Status: tell how far a task is, from what source, target and broker say now.
+
+Each of the three is asked by itself: what one cannot tell is left out and named, the rest is still told.
+Nothing is changed anywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from trempy_provider.broker.base import Broker
+from trempy_provider.config.task import ReplicationTask
+from trempy_provider.errors import TrempyError
+from trempy_provider.jobs.task_status import (
+    CaptureStatus,
+    CheckpointStatus,
+    DeadLetterFacts,
+    Lag,
+    QueueFacts,
+    SlotFacts,
+    TableStatus,
+    TaskState,
+    TaskStatus,
+)
+from trempy_provider.postgres.checkpoints import read_capture_progress, read_checkpoint
+from trempy_provider.postgres.metadata import TaskRow, applied_migrations, read_task
+from trempy_provider.postgres.session import Endpoint, Session, static_sql
+from trempy_provider.postgres.slot import read_slot
+from trempy_provider.postgres.table_states import read_table_states
+from trempy_provider.replication.lsn import Lsn
+
+__all__ = ["TaskState", "TaskStatus", "status"]
+
+JOBS = ("full_load", "capture", "apply", "watch")
+# Capture notes at least this often how far an idle source is.
+SEEN_RECENTLY_SECONDS = 15.0
+
+
+def status(
+    task: ReplicationTask, *, source: Endpoint | None, target: Endpoint, broker: Broker | None = None
+) -> TaskStatus:
+    """Read the task's state; parts that do not answer are named in `unreachable`."""
+    reading = _Reading(task)
+    if source is not None:
+        with reading.part("source"), source.connect("status") as session:
+            reading.read_source(session)
+    with reading.part("target"), target.connect("status") as session:
+        reading.read_target(session, application_name=target.application_name)
+    if broker is not None and task.captures_changes and reading.may_have_queues:
+        with reading.part("broker"):
+            reading.read_broker(broker)
+    return reading.result()
+
+
+@dataclass(slots=True)
+class _Clock:
+    source: datetime | None = None
+    target: datetime | None = None
+
+    @property
+    def now(self) -> datetime:
+        """The time; commit times are by the source's clock."""
+        now = self.source or self.target
+        assert now is not None
+        return now
+
+
+@dataclass(slots=True)
+class _Reading:
+    task: ReplicationTask
+    status: TaskStatus = field(init=False)
+    clock: _Clock = field(default_factory=_Clock)
+    unreachable: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.status = TaskStatus(
+            task_name=self.task.task_name,
+            replication_type=str(self.task.replication_type),
+            mode=str(self.task.cdc.mode),
+            state=TaskState.UNKNOWN,
+            unreachable=self.unreachable,
+        )
+
+    @property
+    def may_have_queues(self) -> bool:
+        """Tell whether asking the broker makes sense: a task not set up has no queues."""
+        return self.status.state is not TaskState.NOT_SET_UP
+
+    @contextmanager
+    def part(self, name: str) -> Iterator[None]:
+        """Note why a part cannot tell."""
+        try:
+            yield
+        except TrempyError as error:
+            self.unreachable[name] = str(error)
+
+    def read_source(self, session: Session) -> None:
+        """Read the source's position, and the slot."""
+        row = session.fetch_one(static_sql("source_position"))
+        assert row is not None
+        self.clock.source = row[1]
+        slot = _read_slot(session, self.task) if self.task.captures_changes else None
+        self.status = replace(self.status, source_lsn=Lsn.parse(row[0]), slot=slot)
+
+    def read_target(self, session: Session, *, application_name: Callable[[str], str]) -> None:
+        """Read the task's metadata, and which jobs have sessions."""
+        self.clock.target = session.fetch_value("select clock_timestamp()")
+        row = read_task(session, self.task.task_name) if applied_migrations(session) else None
+        if row is None or (self.task.captures_changes and row.consistent_point is None):
+            self.status = replace(self.status, state=TaskState.NOT_SET_UP)
+            return
+        prefix = {"prefix": application_name("")}
+        present = {name for (name,) in session.fetch_all(static_sql("task_sessions"), prefix)}
+        running = tuple(job for job in JOBS if application_name(job) in present)
+        self.status = replace(
+            self.status,
+            set_up_at=row.set_up_at,
+            running_jobs=running,
+            tables=_read_tables(session, self.task.task_name),
+        )
+        if row.slot_name is not None:
+            self._read_progress(session)
+        self._judge(row)
+
+    def read_broker(self, broker: Broker) -> None:
+        """Count the messages that wait."""
+        depths = broker.depths()
+        facts = QueueFacts(depths.ready, depths.unacknowledged, depths.dead_letters)
+        self.status = replace(self.status, queue=facts)
+
+    def result(self) -> TaskStatus:
+        """Return what was read, with the lag."""
+        return replace(self.status, lag=self._lag())
+
+    def _read_progress(self, session: Session) -> None:
+        name = self.task.task_name
+        progress, checkpoint = read_capture_progress(session, name), read_checkpoint(session, name)
+        self.status = replace(
+            self.status,
+            capture=CaptureStatus(
+                progress.published_lsn,
+                max(progress.seen_lsn, progress.published_lsn),
+                progress.seen_at,
+                progress.idle,
+                progress.batch_count,
+                progress.change_count,
+                progress.published_bytes,
+            ),
+            checkpoint=CheckpointStatus(
+                checkpoint.end_lsn,
+                checkpoint.commit_lsn,
+                checkpoint.committed_at,
+                checkpoint.applied_at,
+                checkpoint.transaction_count,
+                checkpoint.change_count,
+            ),
+            dead_letters=_read_dead_letters(session, name),
+        )
+
+    def _judge(self, row: TaskRow) -> None:
+        """Find the word; a job that runs again has left its stop behind."""
+        running = self.status.running_jobs
+        stopped_job, is_named, _ = (row.stop_reason or "").partition(": ")
+        if row.stop_reason is not None and not (is_named and stopped_job in running):
+            state = TaskState.STOPPED
+            self.status = replace(self.status, stop_reason=row.stop_reason, stopped_at=row.stopped_at)
+        elif "full_load" in running:
+            state = TaskState.LOADING
+        elif running or (self.status.slot is not None and self.status.slot.active):
+            state = TaskState.RUNNING
+        else:
+            state = TaskState.IDLE
+        self.status = replace(self.status, state=state)
+
+    def _lag(self) -> Lag | None:
+        capture, checkpoint = self.status.capture, self.status.checkpoint
+        if capture is None or checkpoint is None:
+            return None
+        apply_bytes = max(capture.published_lsn - checkpoint.end_lsn, 0)
+        capture_bytes = None
+        if self.status.source_lsn is not None:
+            capture_bytes = max(self.status.source_lsn - capture.seen_lsn, 0)
+        return Lag(
+            capture_bytes=capture_bytes,
+            apply_bytes=apply_bytes,
+            total_bytes=None if capture_bytes is None else capture_bytes + apply_bytes,
+            seconds=self._lag_seconds(capture, apply_bytes, capture_bytes),
+        )
+
+    def _lag_seconds(
+        self, capture: CaptureStatus, apply_bytes: int, capture_bytes: int | None
+    ) -> float | None:
+        """Return 0 when caught up, else the age of what is applied.
+
+        With an idle source that is the time at which capture saw the WAL without a change of this task.
+        """
+        assert self.status.checkpoint is not None and self.clock.target is not None
+        if apply_bytes == 0 and capture_bytes == 0:
+            return 0.0
+        unseen_seconds = (self.clock.target - capture.seen_at).total_seconds()
+        if apply_bytes == 0 and capture.idle:
+            captures = "capture" in self.status.running_jobs
+            return 0.0 if captures and unseen_seconds < SEEN_RECENTLY_SECONDS else max(unseen_seconds, 0.0)
+        applied_until = self.status.checkpoint.committed_at or self.status.set_up_at
+        if applied_until is None:
+            return None
+        return max((self.clock.now - applied_until).total_seconds(), 0.0)
+
+
+def _read_slot(session: Session, task: ReplicationTask) -> SlotFacts:
+    slot = read_slot(session, task.slot_name)
+    if not slot.exists:
+        return SlotFacts(task.slot_name, exists=False)
+    return SlotFacts(
+        task.slot_name,
+        exists=True,
+        active=slot.active,
+        wal_status=slot.wal_status,
+        confirmed_lsn=slot.confirmed_flush_lsn,
+        retained_bytes=slot.retained_bytes,
+        invalidated=slot.is_invalidated,
+    )
+
+
+def _read_tables(session: Session, task_name: str) -> tuple[TableStatus, ...]:
+    rows = session.fetch_all(static_sql("last_apply_errors"), {"task_name": task_name})
+    errors = {oid: f"{operation}: {message} (SQLSTATE {code})" for oid, operation, code, message in rows}
+    states = read_table_states(session, task_name).values()
+    tables = (TableStatus.of(state, apply_error=errors.get(state.source_oid)) for state in states)
+    return tuple(sorted(tables, key=lambda table: table.source))
+
+
+def _read_dead_letters(session: Session, task_name: str) -> tuple[DeadLetterFacts, ...]:
+    rows = session.fetch_all(static_sql("recent_dead_letters"), {"task_name": task_name})
+    return tuple(
+        DeadLetterFacts(message_id, _lsn(first), _lsn(last), reason, occurred_at)
+        for message_id, first, last, reason, occurred_at in rows
+    )
+
+
+def _lsn(text: str | None) -> Lsn | None:
+    return None if text is None else Lsn.parse(text)

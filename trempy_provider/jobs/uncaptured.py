@@ -1,0 +1,109 @@
+"""What a caller who waits for apply may have to know: is there anything left to capture?
+
+Apply has caught up with an LSN once capture has seen the WAL up to it.
+While no capture runs, the slot can be asked instead: where its WAL holds no commit of the task before the
+LSN, nothing is missing, and that is recorded as capture itself would record it.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+
+from trempy_provider.config.task import ReplicationTask
+from trempy_provider.errors import SlotInUseError, TrempyError
+from trempy_provider.jobs.capture import verify_starting_point
+from trempy_provider.postgres.checkpoints import read_capture_progress
+from trempy_provider.postgres.session import Endpoint, Session, static_sql
+from trempy_provider.postgres.slot import read_slot
+from trempy_provider.replication.lsn import Lsn
+
+logger = logging.getLogger(__name__)
+JOB = "uncaptured"
+FIRST_PAUSE_SECONDS = 1.0
+LONGEST_PAUSE_SECONDS = 60.0
+
+
+def note_nothing_uncaptured(
+    task: ReplicationTask, *, source: Endpoint, target: Endpoint, lsn: Lsn
+) -> bool | None:
+    """Tell whether everything committed before `lsn` is captured; None while a capture runs and may tell.
+
+    Changes nothing but how far capture has seen the WAL.
+    """
+    with target.connect(JOB) as target_session:
+        progress = read_capture_progress(target_session, task.task_name)
+        if max(progress.seen_lsn, progress.published_lsn) >= lsn:
+            return True
+        with source.connect(JOB) as source_session:
+            holds_changes = _holds_changes(source_session, target_session, task, lsn)
+        if holds_changes is False:
+            _note_seen(target_session, task, seen_lsn=lsn, published_lsn=progress.published_lsn)
+    return None if holds_changes is None else not holds_changes
+
+
+class UncapturedWatch:
+    """Look again and again, in a thread, until everything before an LSN is captured; say what is missing."""
+
+    def __init__(self, task: ReplicationTask, *, source: Endpoint, target: Endpoint, lsn: Lsn) -> None:
+        self._task = task
+        self._source = source
+        self._target = target
+        self._lsn = lsn
+        self._closed = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name=JOB, daemon=True)
+
+    def __enter__(self) -> UncapturedWatch:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._closed.set()
+
+    def _watch(self) -> None:
+        pause_seconds = FIRST_PAUSE_SECONDS
+        while not self._closed.is_set():
+            answer = self._look()
+            if answer:
+                return
+            if answer is False:
+                logger.warning(
+                    "task %s: changes wait to be captured, and no capture is running; start `trempy capture`",
+                    self._task.task_name,
+                )
+                pause_seconds = min(2 * pause_seconds, LONGEST_PAUSE_SECONDS)
+            self._closed.wait(pause_seconds)
+
+    def _look(self) -> bool | None:
+        try:
+            return note_nothing_uncaptured(
+                self._task, source=self._source, target=self._target, lsn=self._lsn
+            )
+        except TrempyError as error:
+            logger.debug("whether changes wait to be captured is not known now: %s", error)
+            return None
+
+
+def _holds_changes(source: Session, target: Session, task: ReplicationTask, lsn: Lsn) -> bool | None:
+    slot = read_slot(source, task.slot_name)
+    if slot.active:
+        return None
+    verify_starting_point(task, source=source, target=target)
+    parameters = {
+        "slot_name": task.slot_name,
+        "lsn": str(lsn),
+        "publication_names": f'"{task.publication_name}"',
+    }
+    try:
+        return bool(source.fetch_value(static_sql("has_uncaptured_changes"), parameters))
+    except SlotInUseError:
+        return None
+
+
+def _note_seen(target: Session, task: ReplicationTask, *, seen_lsn: Lsn, published_lsn: Lsn) -> None:
+    parameters = {
+        "task_name": task.task_name,
+        "seen_lsn": str(seen_lsn),
+        "published_lsn": str(published_lsn),
+    }
+    target.execute(static_sql("note_seen"), parameters)
