@@ -10,7 +10,7 @@ PYTEST := $(BIN)/python -m pytest
 export PYTHONDONTWRITEBYTECODE := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help print-python venv servers unit test lint types contracts demo demo-down constraints dist clean
+.PHONY: help print-python venv servers unit test lint types contracts demo demo-down constraints reference dist clean
 
 help:  ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -50,6 +50,9 @@ demo-down:  ## remove everything the demo started
 constraints: venv  ## write constraints.txt anew after a change of dependencies
 	$(BIN)/uv pip compile setup.cfg --extra test --universal --python-version 3.10 -q \
 		--no-header --no-annotate --no-emit-index-url -o constraints.txt
+
+reference: venv  ## write the settings reference into the README
+	$(BIN)/python -m sandbox.reference
 
 dist: venv  ## build the wheel and the source archive into dist/
 	$(BIN)/uv build -q --out-dir dist

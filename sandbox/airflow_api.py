@@ -9,6 +9,7 @@ from urllib.parse import quote, urlencode
 from urllib.request import ProxyHandler, Request, build_opener
 
 REQUEST_TIMEOUT_SECONDS = 30
+UNANSWERED_GETS = 2
 POLL_SECONDS = 0.5
 FINISHED_STATES = frozenset({"success", "failed"})
 
@@ -45,8 +46,15 @@ class AirflowApi:
         return self._token
 
     def get(self, path: str, **query: str) -> Json:
-        """GET a path below /api/v2."""
-        return self._request("GET", f"/api/v2{path}" + (f"?{urlencode(query)}" if query else ""))
+        """GET a path below /api/v2; asked again when a busy machine gave no answer in time."""
+        path = f"/api/v2{path}" + (f"?{urlencode(query)}" if query else "")
+        for _ in range(UNANSWERED_GETS):
+            try:
+                return self._request("GET", path)
+            except AirflowApiError as error:
+                if error.status:
+                    raise
+        return self._request("GET", path)
 
     def post(self, path: str, body: Mapping[str, Any]) -> Json:
         """POST to a path below /api/v2."""

@@ -111,7 +111,7 @@ def cdc_dag(task: ReplicationTask) -> DAG:
     When one of the two needs a person, the other goes on until the lease ends: capture keeps the source free
     of WAL, apply empties the queue, and clearing the failed task takes it up again.
     A lease in which one failed has failed, and after a few of those the DAG pauses itself.
-    (`fail_fast` would not do: it skips capture and apply when setup fails, and a run of skipped tasks succeeds.)
+    (`fail_fast` would not do: when setup fails it skips the others, and a run of skipped tasks succeeds.)
     Changes of tables that are still being loaded are held back by apply.
     """
     dag = DAG(
@@ -153,7 +153,7 @@ def _full_load(task: ReplicationTask, tables: TrempyTablesOperator) -> Any:
         **RETRIES,
     }
     if not tables.one_by_one:
-        return TrempyFullLoadOperator(tables=tables.output, **load)
+        return TrempyFullLoadOperator(**load, **{"tables": tables.output})
     return TrempyFullLoadOperator.partial(
         max_active_tis_per_dagrun=task.full_load.parallel_streams,
         map_index_template="{{ task.tables | join(', ') }}",

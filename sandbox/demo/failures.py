@@ -1,12 +1,13 @@
 """Say why a DAG run failed or hangs: the states of its tasks and the ends of their logs."""
 
+from textwrap import indent
 from typing import Any
 from urllib.parse import quote
 
 from sandbox.airflow_api import AirflowApi, AirflowApiError
 
 LOG_LINES = 25
-QUIET_STATES = frozenset({None, "success", "skipped", "removed", "scheduled", "queued"})
+QUIET_STATES = frozenset({None, "success", "skipped", "removed", "scheduled", "queued", "upstream_failed"})
 
 
 def describe_last_run(api: AirflowApi, dag_id: str) -> str:
@@ -41,11 +42,12 @@ def _log_tail(api: AirflowApi, dag_id: str, run_id: str, instance: dict[str, Any
         content = api.get(f"{path}/logs/{attempt}", map_index=str(instance["map_index"]))["content"]
     except AirflowApiError as error:
         return f"    {error}"
-    return "\n".join(f"    {_line(event)}" for event in content[-LOG_LINES:])
+    return indent("\n".join(map(_line, content[-LOG_LINES:])), "    ")
 
 
 def _line(event: str | dict[str, Any]) -> str:
+    """Return one event of a log; of an exception its causes' words, not its frames."""
     if isinstance(event, str):
         return event
-    details = {key: value for key, value in event.items() if key in {"error_detail", "exception", "error"}}
-    return f"{event.get('timestamp') or ''} {event.get('event', '')} {details or ''}".strip()
+    causes = [f"\n{cause['exc_type']}: {cause['exc_value']}" for cause in event.get("error_detail") or ()]
+    return f"{event.get('timestamp') or ''} {event.get('event', '')}{''.join(causes)}".strip()

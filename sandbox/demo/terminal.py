@@ -72,7 +72,8 @@ class Terminal:
             self._has_failed = True
             self.report("✗", f"{title} failed: {error}")
             for log in logs:
-                self.say(f"\nThe end of {log}:\n{_indented_tail(log)}")
+                if tail := _indented_tail(log):
+                    self.say(f"\nThe end of {log}:\n{tail}")
 
     def _erase(self) -> None:
         if self._passing:
@@ -108,4 +109,4 @@ def _indented_tail(log: Path) -> str:
         lines = log.read_text(errors="replace").splitlines()[-LOG_LINES:]
     except OSError as error:
         return f"    {error}"
-    return "\n".join(f"    {line}" for line in lines) or "    (empty)"
+    return "\n".join(f"    {line}" for line in lines)

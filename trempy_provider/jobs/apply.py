@@ -44,6 +44,7 @@ logger = logging.getLogger(__name__)
 
 ATTEMPT_LIMIT = 3
 _GET_SECONDS = 0.5
+_ATTEMPT_PAUSE_SECONDS = 0.3
 _DEAD_LETTERS_AT_ONCE = 100
 
 
@@ -161,7 +162,7 @@ class _Apply:
         try:
             self._apply_in_order(delivery.body)
         except TrempyError as error:
-            if error.policy is RetryPolicy.BY_ITSELF or isinstance(error, GapError):
+            if error.policy is RetryPolicy.BY_ITSELF:
                 raise
             self._fail(delivery, error)
             return
@@ -254,9 +255,11 @@ class _Apply:
         assert self._consumer is not None
         logger.warning("batch %s, attempt %s: %s", delivery.message_id, delivery.attempt, error)
         if delivery.attempt < ATTEMPT_LIMIT:
+            time.sleep(_ATTEMPT_PAUSE_SECONDS)
             self._consumer.reject(delivery, requeue=True)
             return
-        skips = self._task.cdc.on_dead_letter is DeadLetterPolicy.CONTINUE
+        goes_on = self._task.cdc.on_dead_letter is DeadLetterPolicy.CONTINUE
+        skips = goes_on and not isinstance(error, GapError)
         self._record_dead_letter(delivery, error, skips=skips)
         self._consumer.reject(delivery, requeue=False)
         self._report.dead_letter_count += 1

@@ -42,6 +42,7 @@ _FRAMES_PER_TURN = 20_000
 _BUSY_TURN_FRAMES = 500
 _COALESCE_SECONDS = 0.002
 _LAST_CONFIRM_SECONDS = 10.0
+_ROOM_SECONDS = 1.0
 
 
 @dataclass(slots=True)
@@ -205,6 +206,7 @@ class _Capture:
 
     def _publish(self, batch: Batch, stop: StopSignal) -> None:
         assert self._publisher is not None
+        assert self._stream is not None
         body = wire.encode(batch)
         message = OutgoingMessage(
             body=body,
@@ -213,6 +215,9 @@ class _Capture:
             content_type=wire.CONTENT_TYPE,
             token=batch.end_lsn,
         )
+        while not self._publisher.wait_for_room(timeout_seconds=_ROOM_SECONDS):
+            self._stream.keep_alive()
+            stop.raise_if_set()
         self._publisher.publish(message, stop=stop.is_set)
         self._position = max(self._position, batch.end_lsn)
         self._waiting_since = time.monotonic()

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from psycopg2 import sql
 
+from trempy_provider.apply_modes.applier import silence_triggers
 from trempy_provider.apply_modes.replay import replay_held_changes
 from trempy_provider.config.task import ReplicationTask
 from trempy_provider.errors import JobInProgressError, RetryPolicy, TargetSchemaError
@@ -127,7 +128,7 @@ def _exchange(context: LoadContext, collected: CollectedRows, target: Session) -
     if design.moves:
         move_into_place(target, load_table=design.load_table, target=state.target, indexes=design.indexes)
         return
-    target.fetch_all(static_sql("set_replica_role"))
+    silence_triggers(target)
     target.execute("set constraints all deferred")
     replaces = replaces_rows(context.task, state)
     if not replaces and holds_rows(target, state.target):

@@ -40,7 +40,7 @@ def begin_loads(target: Session, task_name: str, states: Sequence[TableState]) -
     """Mark the tables as loading before the snapshot is taken, and return when that was.
 
     From the commit on, apply holds their changes back; those held for an earlier load are forgotten.
-    The LSN of a table that has rows already stays until new rows are in place: it belongs to the present ones.
+    The LSN of a table that has rows stays until new ones are in place: it belongs to the present ones.
     """
     with target.transaction():
         started_at: datetime = target.fetch_value("select clock_timestamp()")

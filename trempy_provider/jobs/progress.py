@@ -125,7 +125,10 @@ class LogProgress:
 
 
 class TerminalProgress:
-    """Draw a bar per table being loaded and a line for all; where there is no terminal, only what is finished."""
+    """Draw a bar per table being loaded and a line for all.
+
+    Where there is no terminal, only finished tables are written.
+    """
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream

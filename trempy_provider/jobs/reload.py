@@ -40,7 +40,7 @@ def reload(
     if tables is None:
         if task.captures_changes and broker is None:
             raise ConfigurationError(
-                f"task {task.task_name} cannot start from zero without its broker: the queues hold old changes",
+                f"task {task.task_name} cannot start from zero without its broker: queues hold old changes",
                 hint="Give the broker, or name the tables to load again.",
             )
         setup(task, source=source, target=target, broker=broker, restart=True)

@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
 from trempy_provider.broker.base import Broker
 from trempy_provider.config.task import ReplicationTask
-from trempy_provider.errors import JobInProgressError
+from trempy_provider.errors import JobInProgressError, StoppedError, TrempyError
 from trempy_provider.jobs.backoff import Backoff
 from trempy_provider.jobs.full_load import FullLoadReport, full_load
 from trempy_provider.jobs.lease import EndReason, Lease, StopSignal
 from trempy_provider.jobs.progress import ProgressListener
 from trempy_provider.jobs.setup import SetupReport, setup
+from trempy_provider.jobs.stop_record import recording_stop
 from trempy_provider.postgres.session import Endpoint
 
 HALVES = ("capture", "apply")
@@ -88,9 +90,10 @@ def run(
     report.setup = _patiently(lambda: setup(task, source=source, target=target, broker=broker), stop)
     stop.raise_if_set()
     if task.loads_fully:
-        report.full_load = _patiently(
-            lambda: full_load(task, source=source, target=target, stop=stop, progress=progress), stop
-        )
+        with recording_stop(target, job="full_load"):
+            report.full_load = _patiently(
+                lambda: full_load(task, source=source, target=target, stop=stop, progress=progress), stop
+            )
     if task.captures_changes:
         _follow(start_half, stop, report)
     report.end_reason = _end_reason(report, stop)
@@ -118,8 +121,8 @@ def _follow(start_half: Callable[[str], Half], stop: StopSignal, report: RunRepo
         _watch(halves, stop, report)
     finally:
         stop_halves(halves)
-    for half in halves:
-        if half.name not in report.halves:
+    for half in (half for half in halves if half.name not in report.halves):
+        with suppress(TrempyError):  # stopped, it need not have anything to tell
             report.halves[half.name] = half.report()
 
 
@@ -129,7 +132,9 @@ def _watch(halves: Sequence[Half], stop: StopSignal, report: RunReport) -> None:
     while running and not stop.wait(_POLL_SECONDS):
         for half in [half for half in running if half.has_ended()]:
             running.remove(half)
-            report.halves[half.name] = half.report()
+            report.halves[half.name] = ended = half.report()
+            if ended["end_reason"] == EndReason.STOPPED.value and not stop.is_set():
+                raise StoppedError(f"{half.name} was stopped by somebody else")
 
 
 def stop_halves(halves: Sequence[Half]) -> None:

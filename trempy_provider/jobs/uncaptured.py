@@ -1,4 +1,4 @@
-"""What a caller who waits for apply may have to know: is there anything left to capture?
+"""Whether a caller who waits for apply waits in vain: is there anything left to capture.
 
 Apply has caught up with an LSN once capture has seen the WAL up to it.
 While no capture runs, the slot can be asked instead: where its WAL holds no commit of the task before the
@@ -12,10 +12,9 @@ import threading
 
 from trempy_provider.config.task import ReplicationTask
 from trempy_provider.errors import SlotInUseError, TrempyError
-from trempy_provider.jobs.capture import verify_starting_point
+from trempy_provider.jobs.capture import starting_point
 from trempy_provider.postgres.checkpoints import read_capture_progress
 from trempy_provider.postgres.session import Endpoint, Session, static_sql
-from trempy_provider.postgres.slot import read_slot
 from trempy_provider.replication.lsn import Lsn
 
 logger = logging.getLogger(__name__)
@@ -35,8 +34,9 @@ def note_nothing_uncaptured(
         progress = read_capture_progress(target_session, task.task_name)
         if max(progress.seen_lsn, progress.published_lsn) >= lsn:
             return True
+        starting_point(task, source=source, target=target_session)  # raises where changes are missing
         with source.connect(JOB) as source_session:
-            holds_changes = _holds_changes(source_session, target_session, task, lsn)
+            holds_changes = _holds_changes(source_session, task, lsn)
         if holds_changes is False:
             _note_seen(target_session, task, seen_lsn=lsn, published_lsn=progress.published_lsn)
     return None if holds_changes is None else not holds_changes
@@ -84,11 +84,8 @@ class UncapturedWatch:
             return None
 
 
-def _holds_changes(source: Session, target: Session, task: ReplicationTask, lsn: Lsn) -> bool | None:
-    slot = read_slot(source, task.slot_name)
-    if slot.active:
-        return None
-    verify_starting_point(task, source=source, target=target)
+def _holds_changes(source: Session, task: ReplicationTask, lsn: Lsn) -> bool | None:
+    """Ask the slot, which is not moved; None while somebody reads it."""
     parameters = {
         "slot_name": task.slot_name,
         "lsn": str(lsn),

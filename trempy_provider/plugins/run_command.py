@@ -21,6 +21,7 @@ from trempy_provider.jobs.progress import TerminalProgress
 from trempy_provider.jobs.refresh import refresh
 from trempy_provider.jobs.reload import reload
 from trempy_provider.jobs.setup import setup
+from trempy_provider.jobs.status import status
 from trempy_provider.jobs.teardown import teardown
 
 FAILED, WRONG_SETTINGS = 1, 2
@@ -54,8 +55,6 @@ def run_check(task: ReplicationTask, endpoints: TaskEndpoints, _: Namespace) -> 
 @_command
 def run_status(task: ReplicationTask, endpoints: TaskEndpoints, _: Namespace) -> Any:
     """Run status."""
-    from trempy_provider.jobs.status import status  # noqa: PLC0415
-
     return status(task, **endpoints.for_job(task))
 
 

@@ -73,12 +73,17 @@ class ChangeStream:
 
     def read_socket(self, *, timeout_seconds: float) -> bool:
         """Wait for the server and read what it sent; keep the connection alive meanwhile."""
-        self._send_due_feedback()
+        self.keep_alive()
         return self._connection.read_socket(timeout_seconds=timeout_seconds)
+
+    def keep_alive(self) -> None:
+        """Tell the server in time that we are there, without reading; call it every few seconds."""
+        if time.monotonic() - self._last_feedback_at >= _FEEDBACK_INTERVAL_SECONDS:
+            self._send_feedback()
 
     def consume_input(self) -> None:
         """Read what the socket holds without waiting (after an event loop said so)."""
-        self._send_due_feedback()
+        self.keep_alive()
         self._connection.consume_input()
 
     def confirm(self, end_lsn: Lsn) -> None:
@@ -103,10 +108,6 @@ class ChangeStream:
         if reply_requested:
             self._send_feedback()
         return Keepalive(Lsn(position))
-
-    def _send_due_feedback(self) -> None:
-        if time.monotonic() - self._last_feedback_at >= _FEEDBACK_INTERVAL_SECONDS:
-            self._send_feedback()
 
     def _send_feedback(self, *, reply_requested: bool = False) -> None:
         lsn = self._confirmed_lsn

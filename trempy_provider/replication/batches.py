@@ -191,6 +191,8 @@ class BatchBuilder:
     def _add_truncate(self, payload: bytes) -> None:
         message = pgoutput.decode(payload)
         assert isinstance(message, Truncate)
+        if not message.relation_oids:
+            raise ProtocolError("a truncate names no relation")
         for oid in message.relation_oids:
             self._use(oid)
         self._open.append(payload)

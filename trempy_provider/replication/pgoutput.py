@@ -312,7 +312,9 @@ def _decode_stream_stop(_cursor: _Cursor) -> StreamStop:
 def _decode_stream_commit(cursor: _Cursor) -> StreamCommit:
     xid = cursor.int32()
     cursor.byte()  # flags, unused
-    return StreamCommit(xid=xid, commit_lsn=cursor.lsn(), end_lsn=cursor.lsn(), committed_at=cursor.timestamp())
+    return StreamCommit(
+        xid=xid, commit_lsn=cursor.lsn(), end_lsn=cursor.lsn(), committed_at=cursor.timestamp()
+    )
 
 
 def _decode_stream_abort(cursor: _Cursor) -> StreamAbort:

@@ -154,7 +154,7 @@ create table sales.page_views (
 );
 alter table sales.page_views replica identity full;
 
--- No key either, but only ever inserted into.
+-- No key either; nothing but inserts ever happens to it.
 create table sales.audit_log (
     logged_at       timestamptz not null default clock_timestamp(),
     actor           text not null default current_user,
@@ -162,3 +162,4 @@ create table sales.audit_log (
     details         jsonb,
     transaction_id  xid8 not null default pg_current_xact_id()
 );
+alter table sales.audit_log replica identity full;

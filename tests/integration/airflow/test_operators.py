@@ -12,6 +12,7 @@ from trempy_provider.operators.capture import TrempyCaptureOperator
 from trempy_provider.operators.full_load import TrempyFullLoadOperator
 from trempy_provider.operators.lease import LeaseProgress
 from trempy_provider.operators.setup import TrempySetupOperator
+from trempy_provider.operators.status import TrempyStatusOperator
 from trempy_provider.operators.tables import TrempyTablesOperator
 from trempy_provider.operators.teardown import TrempyTeardownOperator
 
@@ -49,13 +50,14 @@ def run(settings):
 def test_task_is_set_up_loaded_and_torn_down_with_small_facts_as_results(orders, run):
     setup = run(TrempySetupOperator)
     load = run(TrempyFullLoadOperator)
+    status = run(TrempyStatusOperator)
     teardown = run(TrempyTeardownOperator)
 
     assert setup["tables"] == ["public.orders"]
     assert load["rows"] == 100
     assert teardown["slot_dropped"]
     assert _rows(orders.target) == _rows(orders.source)
-    json.dumps([setup, load, teardown])
+    json.dumps([setup, load, status, teardown])
 
 
 def test_settings_come_from_the_variable_by_name(orders, settings, define_task, task_name):

@@ -156,8 +156,10 @@ CASES: dict[str, tuple[list[Any], dict[str, Any], str, str, str, str]] = {
     "no right on the target table": (
         ["customers"],
         {},
-        "target: create schema shop authorization postgres; create table shop.customers (id int primary key, name text);"
-        "grant usage on schema shop to {role}; grant select, insert on shop.customers to {role}",
+        (
+            "target: create schema shop authorization postgres; create table shop.customers (id int primary key, name text);"
+            "grant usage on schema shop to {role}; grant select, insert on shop.customers to {role}"
+        ),
         "lacks update, delete, truncate",
         "target",
         "error",
@@ -173,8 +175,10 @@ CASES: dict[str, tuple[list[Any], dict[str, Any], str, str, str, str]] = {
     "target column must be given": (
         ["customers"],
         {},
-        "target: create schema shop authorization {role}; set role {role};"
-        'create table shop.customers (id int primary key, name text, "Extra" int not null, fine int not null default 1)',
+        (
+            "target: create schema shop authorization {role}; set role {role};"
+            'create table shop.customers (id int primary key, name text, "Extra" int not null, fine int not null default 1)'
+        ),
         '"Extra" is NOT NULL',
         "target",
         "error",
@@ -182,8 +186,10 @@ CASES: dict[str, tuple[list[Any], dict[str, Any], str, str, str, str]] = {
     "target identity always": (
         ["customers"],
         {},
-        "target: create schema shop authorization {role}; set role {role};"
-        "create table shop.customers (id int generated always as identity primary key, name text)",
+        (
+            "target: create schema shop authorization {role}; set role {role};"
+            "create table shop.customers (id int generated always as identity primary key, name text)"
+        ),
         "GENERATED ALWAYS AS IDENTITY",
         "target",
         "error",
@@ -191,8 +197,10 @@ CASES: dict[str, tuple[list[Any], dict[str, Any], str, str, str, str]] = {
     "target column generated": (
         ["customers"],
         {},
-        "target: create schema shop authorization {role}; set role {role};"
-        "create table shop.customers (id int primary key, name text generated always as ('x') stored)",
+        (
+            "target: create schema shop authorization {role}; set role {role};"
+            "create table shop.customers (id int primary key, name text generated always as ('x') stored)"
+        ),
         "is generated",
         "target",
         "error",
@@ -200,8 +208,10 @@ CASES: dict[str, tuple[list[Any], dict[str, Any], str, str, str, str]] = {
     "target type differs": (
         ["customers"],
         {},
-        "target: create schema shop authorization {role}; set role {role};"
-        "create table shop.customers (id int primary key, name varchar(5))",
+        (
+            "target: create schema shop authorization {role}; set role {role};"
+            "create table shop.customers (id int primary key, name varchar(5))"
+        ),
         "character varying(5), the source's text",
         "target",
         "warning",
@@ -217,8 +227,10 @@ CASES: dict[str, tuple[list[Any], dict[str, Any], str, str, str, str]] = {
     "enum labels missing": (
         ["moods"],
         {},
-        "source: set role {owner}; create type shop.mood as enum ('up', 'do''wn');"
-        "create table shop.moods (id int primary key, mood shop.mood)",
+        (
+            "source: set role {owner}; create type shop.mood as enum ('up', 'do''wn');"
+            "create table shop.moods (id int primary key, mood shop.mood)"
+        ),
         "lacks the labels",
         "target",
         "error",
@@ -226,8 +238,10 @@ CASES: dict[str, tuple[list[Any], dict[str, Any], str, str, str, str]] = {
     "triggers": (
         ["customers"],
         {},
-        "target: create schema shop authorization {role}; set role {role};"
-        "create table shop.customers (id int primary key, name text, parent int references shop.customers)",
+        (
+            "target: create schema shop authorization {role}; set role {role};"
+            "create table shop.customers (id int primary key, name text, parent int references shop.customers)"
+        ),
         "triggers or foreign keys",
         "target",
         "warning",
@@ -236,8 +250,10 @@ CASES: dict[str, tuple[list[Any], dict[str, Any], str, str, str, str]] = {
     "upsert without key": (
         ["nokey"],
         {"cdc_settings": {"mode": "upsert"}},
-        "source: alter table shop.nokey replica identity full; target: create schema shop authorization {role}; "
-        "set role {role}; create table shop.nokey (a int, b text)",
+        (
+            "source: alter table shop.nokey replica identity full; target: create schema shop authorization {role}; "
+            "set role {role}; create table shop.nokey (a int, b text)"
+        ),
         "it has no key, which the mode upsert needs",
         "",
         "error",
@@ -245,8 +261,10 @@ CASES: dict[str, tuple[list[Any], dict[str, Any], str, str, str, str]] = {
     "partition without identity": (
         ["parts"],
         {},
-        "source: set role {owner}; create table shop.parts (id int, k int) partition by list (k);"
-        "create table shop.part_1 partition of shop.parts for values in (1)",
+        (
+            "source: set role {owner}; create table shop.parts (id int, k int) partition by list (k);"
+            "create table shop.part_1 partition of shop.parts for values in (1)"
+        ),
         "it has no usable replica identity",
         "source",
         "error",
@@ -254,10 +272,12 @@ CASES: dict[str, tuple[list[Any], dict[str, Any], str, str, str, str]] = {
     "partition with another identity": (
         ["parts"],
         {},
-        "source: set role {owner}; create table shop.parts (id int, k int not null) partition by list (k);"
-        "alter table shop.parts replica identity full;"
-        "create table shop.part_1 partition of shop.parts for values in (1);"
-        "create unique index i on shop.part_1 (k); alter table shop.part_1 replica identity using index i",
+        (
+            "source: set role {owner}; create table shop.parts (id int, k int not null) partition by list (k);"
+            "alter table shop.parts replica identity full;"
+            "create table shop.part_1 partition of shop.parts for values in (1);"
+            "create unique index i on shop.part_1 (k); alter table shop.part_1 replica identity using index i"
+        ),
         "is not the one of shop.parts",
         "source",
         "error",
@@ -265,8 +285,10 @@ CASES: dict[str, tuple[list[Any], dict[str, Any], str, str, str, str]] = {
     "partition and root": (
         ["parts", "part_1"],
         {},
-        "source: set role {owner}; create table shop.parts (k int primary key) partition by list (k);"
-        "create table shop.part_1 partition of shop.parts for values in (1)",
+        (
+            "source: set role {owner}; create table shop.parts (k int primary key) partition by list (k);"
+            "create table shop.part_1 partition of shop.parts for values in (1)"
+        ),
         "rows would arrive twice",
         "",
         "error",

@@ -2,9 +2,11 @@
 
 import json
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from psycopg2 import sql
 
 from tests.support.databases import Database, DatabasePair
 from tests.support.tasks import make_source, make_target, make_task, open_source, open_target
@@ -14,6 +16,7 @@ from trempy_provider.jobs import setup as setup_job
 from trempy_provider.jobs.setup import SetupReport, setup
 from trempy_provider.postgres.checkpoints import read_capture_progress, read_checkpoint
 from trempy_provider.postgres.metadata import read_task, record_stop
+from trempy_provider.postgres.replication_connection import open_replication
 from trempy_provider.postgres.schema import create_target_table
 from trempy_provider.postgres.setup_lock import setup_lock
 from trempy_provider.postgres.slot import create_slot, read_slot
@@ -62,23 +65,21 @@ def run(task: ReplicationTask, databases: DatabasePair, *, restart: bool = False
 
 
 def everything(database: Database) -> dict[str, Any]:
-    """Describe all objects of a database, with the row versions of what makes them."""
+    """Describe all objects of a database, with the row versions of publications and schemas."""
     catalogs = {
-        "pg_class": "relnamespace::regnamespace::text !~ '^pg_'",
         "pg_publication": "true",
         "pg_publication_rel": "true",
         "pg_namespace": "nspname !~ '^pg_'",
-        "pg_attribute": "attrelid >= 16384",
     }
     seen: dict[str, Any] = {
         catalog: database.fetch_all(
-            f"select xmin::text, ctid::text, t::text from {catalog} t where {where} order by 3"
+            f"select xmin::text, ctid::text, t::text from {catalog} t where {condition} order by 3"
         )
-        for catalog, where in catalogs.items()
-        if catalog not in ("pg_class", "pg_attribute")
+        for catalog, condition in catalogs.items()
     }
     seen["columns"] = database.fetch_all(
-        "select attrelid::regclass::text, attname, attnum from pg_attribute where attrelid >= 16384 order by 1, 3"
+        "select attrelid::regclass::text, attname, attnum from pg_attribute where attrelid >= 16384"
+        " order by 1, 3"
     )
     seen["slots"] = database.fetch_all(
         "select slot_name, confirmed_flush_lsn from pg_replication_slots where database = current_database()"
@@ -156,8 +157,6 @@ def test_hostile_names_are_set_up(databases: DatabasePair, task_name: str) -> No
 
 
 def create_sql(table: QualifiedName, columns: list[str]) -> Any:
-    from psycopg2 import sql
-
     return sql.SQL("create table {} ({}, primary key ({}, {}))").format(
         table.identifier,
         sql.SQL(", ").join(sql.SQL("{} int").format(sql.Identifier(column)) for column in columns),
@@ -241,21 +240,15 @@ def test_restart_takes_the_slot_from_its_own_reader(shop: DatabasePair, task_nam
     assert report.started_anew
 
 
-def reading(databases: DatabasePair, task: ReplicationTask) -> Any:
-    from contextlib import contextmanager
-
-    from trempy_provider.postgres.replication_connection import open_replication
-
-    @contextmanager
-    def stream() -> Iterator[None]:
-        with open_replication(make_source(databases, task.task_name), "capture") as connection:
-            connection.start_streaming(
-                f"START_REPLICATION SLOT {task.slot_name} LOGICAL 0/0"
-                f" (proto_version '1', publication_names '{task.publication_name}')"
-            )
-            yield
-
-    return stream()
+@contextmanager
+def reading(databases: DatabasePair, task: ReplicationTask) -> Iterator[None]:
+    """Read the task's slot as its capture does."""
+    with open_replication(make_source(databases, task.task_name), "capture") as connection:
+        connection.start_streaming(
+            f"START_REPLICATION SLOT {task.slot_name} LOGICAL 0/0"
+            f" (proto_version '1', publication_names '{task.publication_name}')"
+        )
+        yield
 
 
 def test_tables_of_a_task_that_only_follows_are_ready_at_once(shop: DatabasePair, task_name: str) -> None:
@@ -376,9 +369,12 @@ def test_two_setups_at_once_are_refused(shop: DatabasePair, task_name: str) -> N
     task = make_task(task_name, ["customers"])
     run(task, shop)
 
-    with open_target(shop) as other, setup_lock(other, task_name):
-        with pytest.raises(JobInProgressError, match=f"process {other.backend_pid}"):
-            run(task, shop)
+    with (
+        open_target(shop) as other,
+        setup_lock(other, task_name),
+        pytest.raises(JobInProgressError, match=f"process {other.backend_pid}"),
+    ):
+        run(task, shop)
 
 
 def test_existing_target_tables_stay_as_they_are(shop: DatabasePair, task_name: str) -> None:

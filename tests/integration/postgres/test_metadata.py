@@ -9,6 +9,7 @@ import pytest
 from tests.support.databases import DatabasePair
 from tests.support.tasks import make_target, open_target
 from trempy_provider.errors import MetadataError, TargetPermissionError
+from trempy_provider.postgres import metadata
 from trempy_provider.postgres.checkpoints import read_capture_progress, read_checkpoint
 from trempy_provider.postgres.metadata import (
     TaskRow,
@@ -79,8 +80,6 @@ def test_migrations_at_the_same_time_run_once(databases: DatabasePair) -> None:
 
 
 def test_failed_migration_leaves_nothing(target: Session, monkeypatch: pytest.MonkeyPatch) -> None:
-    from trempy_provider.postgres import metadata
-
     original = metadata.static_sql
     monkeypatch.setattr(
         metadata, "static_sql", lambda name: "select 1/0" if name == "insert_migration" else original(name)

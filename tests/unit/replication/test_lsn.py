@@ -34,7 +34,22 @@ def test_small_letters_and_leading_zeros_are_read() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "/", "0", "0/", "/0", "0/0/0", " 0/0", "0/0\n", "-1/0", "0x1/0", "g/0", "123456789/0", "0/123456789", "٣/0"],
+    [
+        "",
+        "/",
+        "0",
+        "0/",
+        "/0",
+        "0/0/0",
+        " 0/0",
+        "0/0\n",
+        "-1/0",
+        "0x1/0",
+        "g/0",
+        "123456789/0",
+        "0/123456789",
+        "٣/0",
+    ],
 )
 def test_anything_else_is_refused_with_what_was_seen(text: str) -> None:
     with pytest.raises(ProtocolError, match="not an LSN"):

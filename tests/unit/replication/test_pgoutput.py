@@ -50,9 +50,6 @@ def decode_or_none(payload: bytes, *, streamed: bool = False) -> Message | None:
         return None
 
 
-# Round trips
-
-
 @given(MESSAGES)
 def test_message_is_decoded_as_it_was_encoded(message: Message) -> None:
     assert decode(encode(message)) == message
@@ -83,9 +80,6 @@ def test_recorded_bytes_of_a_walsender_are_decoded() -> None:
     assert decode(begin) == Begin(Lsn.parse("0/16B3748"), 0x2B4B3B1C2D3E4, 753)
     assert decode(commit) == Commit(Lsn.parse("0/16B3748"), Lsn.parse("0/16B3778"), 0x2B4B3B1C2D3E4)
     assert decode(insert) == INSERT
-
-
-# Fuzzing
 
 
 @given(st.binary(max_size=200), st.booleans())
@@ -144,9 +138,6 @@ def test_message_read_with_the_wrong_streamed_flag_is_a_message_or_a_protocol_er
     decode_or_none(encode(message), streamed=True)
 
 
-# Names and types
-
-
 def test_empty_schema_name_means_pg_catalog() -> None:
     payload = encode(RELATION).replace(b"shop\0", b"\0")
 
@@ -187,9 +178,6 @@ def test_flags_of_later_versions_do_not_make_a_key(streamed: bool) -> None:
     assert not relation.columns[0].is_key
 
 
-# Values
-
-
 def test_empty_null_unchanged_and_binary_values_are_four_things() -> None:
     tuple_bytes = b"\0\x04t\0\0\0\0nub\0\0\0\0"
 
@@ -226,9 +214,6 @@ def test_content_of_a_logical_message_may_look_like_anything() -> None:
     message = LogicalMessage(True, Lsn(5), "prefix", b"\0\0B\xff")
 
     assert decode(encode(message)) == message
-
-
-# Refused, with the place
 
 
 def test_empty_payload_is_refused() -> None:

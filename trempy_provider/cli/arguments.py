@@ -1,0 +1,137 @@
+"""The commands and their arguments."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from collections.abc import Callable, Sequence
+from typing import NoReturn
+
+from trempy_provider import __version__
+
+USAGE_ERROR = 2
+_EPILOG = """\
+connections:
+  --source, --target    postgresql://USER:PASSWORD@HOST:PORT/DATABASE?sslmode=…
+  --broker              amqp://USER:PASSWORD@HOST:PORT/VHOST, or amqps://…
+  Everybody on this machine can read a command line (ps), passwords in it too; the environment is private.
+  Where the option is not given, TREMPY_SOURCE, TREMPY_TARGET and TREMPY_BROKER are read, then the variables
+  that Airflow reads, in its URI or JSON form: AIRFLOW_CONN_ and the connection id of the settings in
+  capitals (AIRFLOW_CONN_TREMPY_SOURCE, AIRFLOW_CONN_TREMPY_TARGET, AIRFLOW_CONN_TREMPY_BROKER by default).
+
+exit codes:
+  0 done; 2 the settings or the arguments are wrong; 1 anything else.
+  The last line on stderr says what is wrong and what to do.
+
+SIGTERM and SIGINT stop a command within two seconds; started again, it goes on where it stopped.
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse with our last line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.print_usage()
+        self.exit(USAGE_ERROR, f"error: {message} — `{self.prog} --help` explains the arguments\n")
+
+    def print_usage(self, file: object = None) -> None:
+        """Print the usage on stderr, unless it was asked for elsewhere."""
+        self._print_message(self.format_usage(), file)  # type: ignore[arg-type]
+
+
+def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Return the arguments; end the program with exit code 2 and a last line when they are wrong."""
+    return _parser().parse_args(argv)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="trempy",
+        description="Replicate PostgreSQL to PostgreSQL: a full load, then every change, through RabbitMQ.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"trempy {__version__}")
+    commands = parser.add_subparsers(
+        dest="command", metavar="COMMAND", required=True, title="commands", parser_class=_Parser
+    )
+    for name, (text, add_options) in _COMMANDS.items():
+        command = commands.add_parser(
+            name,
+            help=text,
+            description=text,
+            epilog=_EPILOG,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+        _add_task_options(command)
+        add_options(command)
+    commands.add_parser("schema", help="print the JSON Schema of the settings", allow_abbrev=False)
+    return parser
+
+
+def _add_task_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("settings", metavar="SETTINGS.json", help="the settings of the task")
+    for name in ("source", "target", "broker"):
+        command.add_argument(f"--{name}", metavar="URI", help=f"the {name}; see below")
+    command.add_argument("--json", action="store_true", help="print the report as JSON")
+    command.add_argument("-v", "--verbose", action="store_true", help="log every step")
+    command.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    command.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
+
+
+def _no_options(_command: argparse.ArgumentParser) -> None:
+    pass
+
+
+def _add_tables(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--table",
+        dest="tables",
+        metavar="SCHEMA.TABLE",
+        nargs="+",
+        action="extend",
+        help="only these of the task's tables",
+    )
+
+
+def _add_bounds(command: argparse.ArgumentParser) -> None:
+    bounds = command.add_mutually_exclusive_group()
+    bounds.add_argument(
+        "--until-caught-up",
+        action="store_true",
+        help="end once everything committed on the source before the call is durably done",
+    )
+    bounds.add_argument(
+        "--for",
+        dest="seconds",
+        type=_seconds,
+        metavar="SECONDS",
+        help="end after so many seconds of following changes",
+    )
+    bounds.add_argument("--until-lsn", metavar="LSN", help=argparse.SUPPRESS)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 < seconds < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above 0")
+    return seconds
+
+
+_COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
+    "check": ("validate the settings, then look at both servers and the broker; change nothing", _no_options),
+    "setup": ("make publication, slot, target tables, metadata and queues", _no_options),
+    "full-load": ("load the tables that are not loaded yet", _add_tables),
+    "capture": ("publish committed changes to the broker, until stopped or as long as asked", _add_bounds),
+    "apply": ("apply published changes to the target, until stopped or as long as asked", _add_bounds),
+    "run": ("set up and load what is missing, then capture and apply together", _add_bounds),
+    "refresh": ("pick up tables newly named or newly matching, with their existing rows", _no_options),
+    "status": ("tell how far the task and its tables are", _no_options),
+    "reload": ("load again: everything from zero, or only the tables named", _add_tables),
+    "teardown": ("remove slot, publication, queues, exchanges and the task's metadata", _no_options),
+}
