@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 
 import pytest
+from hypothesis import settings
 
 from sandbox.rabbitmq import RabbitMqServer
 from tests.support.databases import DatabasePair, database_pair
@@ -21,6 +22,9 @@ from tests.support.servers import (
     open_broker,
     servers_are_given,
 )
+
+settings.register_profile("trempy", deadline=None)  # a busy machine is no failure
+settings.load_profile("trempy")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

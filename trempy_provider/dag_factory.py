@@ -152,13 +152,14 @@ def _full_load(task: ReplicationTask, tables: TrempyTablesOperator) -> Any:
         "reload": "{{ params.reload }}",
         **RETRIES,
     }
+    listed: Any = tables.output  # Airflow puts the list in its place before the task runs
     if not tables.one_by_one:
-        return TrempyFullLoadOperator(**load, **{"tables": tables.output})
+        return TrempyFullLoadOperator(**load, tables=listed)
     return TrempyFullLoadOperator.partial(
         max_active_tis_per_dagrun=task.full_load.parallel_streams,
         map_index_template="{{ task.tables | join(', ') }}",
         **load,
-    ).expand(tables=tables.output)
+    ).expand(tables=listed)
 
 
 def _summary(task: ReplicationTask) -> TrempySummaryOperator:

@@ -10,7 +10,7 @@ from trempy_provider.replication.messages import UNCHANGED, Tuple
 from trempy_provider.replication.net_changes import NetChange, NetGroup, Step
 
 
-class Contradiction(Exception):
+class ContradictionError(Exception):
     """A row that should not be there is, or the other way round."""
 
 
@@ -27,7 +27,7 @@ class KeyedTable:
         """Apply one change as the source did."""
         try:
             self._apply(change)
-        except Contradiction:
+        except ContradictionError:
             self.errors.append(change)
 
     def apply_step(self, step: Step) -> None:
@@ -38,7 +38,7 @@ class KeyedTable:
         before = dict(self.rows)
         try:
             self._apply_group(step)
-        except Contradiction:
+        except ContradictionError:
             self.rows, self.undone_groups = before, self.undone_groups + 1
             for change in step.changes:
                 self.apply(change)
@@ -59,7 +59,7 @@ class KeyedTable:
         assert change.new is not None
         before, after = change.key_before(self._key_positions), change.key_after(self._key_positions)
         if before != after and after in self.rows:
-            raise Contradiction
+            raise ContradictionError
         self._insert(_overlay(self._take(before), change.new))
 
     def _apply_group(self, group: NetGroup) -> None:
@@ -77,12 +77,12 @@ class KeyedTable:
 
     def _insert(self, row: Tuple) -> None:
         if self._key(row) in self.rows:
-            raise Contradiction
+            raise ContradictionError
         self.rows[self._key(row)] = row
 
     def _take(self, key: Tuple) -> Tuple:
         if key not in self.rows:
-            raise Contradiction
+            raise ContradictionError
         return self.rows.pop(key)
 
 

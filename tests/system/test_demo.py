@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.demo.state import DemoState, read_state
+from sandbox.demo.state import read_state
 from sandbox.processes import read_processes
 from tests.support.wait import wait_until
 
@@ -28,23 +28,28 @@ class Demo:
     directory: Path
     process: "subprocess.Popen[str]"
 
-    def state(self) -> DemoState | None:
-        return read_state(self.directory)
+    def wait_until_servers_run(self) -> set[Path]:
+        """Return the directories the demo uses, once at least four processes work there."""
+        wait_until(lambda: len(processes_below(self.places())) >= 4, timeout_seconds=60, what="servers")
+        return self.places()
 
-    def wait_until_servers_run(self) -> None:
-        wait_until(self._server_count_is_high, timeout_seconds=60, what="servers of the demo")
-
-    def is_gone(self) -> bool:
-        return not self.directory.exists() and not servers_below(self.directory)
-
-    def _server_count_is_high(self) -> bool:
-        return len(servers_below(self.directory)) >= 4
+    def places(self) -> set[Path]:
+        state = read_state(self.directory)
+        return {self.directory, Path(state.server_directory) if state else self.directory}
 
 
 @pytest.fixture
 def demo(tmp_path: Path) -> Iterator[Demo]:
     directory = tmp_path / "demo"
-    process = subprocess.Popen(
+    process = start_demo(directory)
+    yield Demo(directory, process)
+    take_down(directory)
+    if process.stdout is not None and not process.stdout.closed:
+        process.communicate(timeout=END_SECONDS)
+
+
+def start_demo(directory: Path) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
         [sys.executable, "-m", "sandbox.demo", "--once", "--seconds", "15", "--rate", "60"],
         cwd=REPOSITORY,
         env=environment_of(directory),
@@ -54,9 +59,6 @@ def demo(tmp_path: Path) -> Iterator[Demo]:
         text=True,
         start_new_session=True,
     )
-    yield Demo(directory, process)
-    take_down(directory)
-    process.communicate(timeout=END_SECONDS)
 
 
 def environment_of(directory: Path) -> dict[str, str]:
@@ -75,68 +77,84 @@ def take_down(directory: Path) -> str:
     ).stdout
 
 
-def servers_below(directory: Path) -> set[int]:
-    """Return the processes that work in the demo's directory or in the one its databases are in."""
-    state = read_state(directory)
-    places = {str(directory), state.server_directory if state else str(directory)}
+def processes_below(places: set[Path]) -> set[int]:
     return {
-        pid for pid in read_processes() if any(working_directory(pid).startswith(place) for place in places)
+        pid for pid in read_processes() if places & {working_directory(pid), *working_directory(pid).parents}
     }
 
 
-def working_directory(pid: int) -> str:
+def is_nothing_left(places: set[Path]) -> bool:
+    return not any(place.exists() for place in places) and not processes_below(places)
+
+
+def working_directory(pid: int) -> Path:
     try:
-        return str(Path(f"/proc/{pid}/cwd").readlink())
+        return Path(f"/proc/{pid}/cwd").readlink()
     except OSError:
-        return ""
+        return Path("/")
 
 
 @pytest.mark.timeout(RUN_SECONDS + END_SECONDS)
 def test_demo_ends_with_equal_tables_and_leaves_nothing(demo: Demo) -> None:
+    places = demo.wait_until_servers_run()
+
     output, _ = demo.process.communicate(timeout=RUN_SECONDS)
 
     assert demo.process.returncode == 0, output
     assert "every table is equal" in output
     assert "DIFFER" not in output
-    assert demo.is_gone()
+    assert is_nothing_left(places)
 
 
-def test_interrupted_demo_cleans_up(demo: Demo) -> None:
-    demo.wait_until_servers_run()
+@pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_demo_leaves_nothing(demo: Demo, signal_number: int) -> None:
+    places = demo.wait_until_servers_run()
 
-    demo.process.send_signal(signal.SIGINT)
+    demo.process.send_signal(signal_number)
     output, _ = demo.process.communicate(timeout=END_SECONDS)
 
     assert demo.process.returncode == 130, output
-    assert demo.is_gone()
+    assert is_nothing_left(places)
 
 
 def test_killed_demo_is_removed_by_demo_down(demo: Demo) -> None:
-    demo.wait_until_servers_run()
+    places = demo.wait_until_servers_run()
     demo.process.kill()
     demo.process.wait()
-    survivors = servers_below(demo.directory)
+    survivors = processes_below(places)
 
     said = take_down(demo.directory)
 
     assert survivors
     assert "The demo is gone" in said
-    assert demo.is_gone()
-    assert not survivors & read_processes().keys()
+    assert is_nothing_left(places)
+
+
+def test_killed_demo_is_cleared_away_by_the_next_one(demo: Demo) -> None:
+    places = demo.wait_until_servers_run()
+    demo.process.kill()
+    demo.process.wait()
+
+    second = start_demo(demo.directory)
+    try:
+        wait_until(lambda: read_pid(demo.directory) == second.pid, timeout_seconds=60, what="the second demo")
+
+        assert not processes_below(places - {demo.directory})
+    finally:
+        take_down(demo.directory)
+        second.communicate(timeout=END_SECONDS)
 
 
 def test_demo_is_not_started_twice(demo: Demo) -> None:
     demo.wait_until_servers_run()
 
-    second = subprocess.run(
-        [sys.executable, "-m", "sandbox.demo", "--once"],
-        cwd=REPOSITORY,
-        env=environment_of(demo.directory),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=END_SECONDS,
-    )
+    second = start_demo(demo.directory)
+    output, _ = second.communicate(timeout=END_SECONDS)
 
     assert second.returncode == 1
-    assert f"Another `make demo` is at work (pid {demo.process.pid})" in second.stdout
+    assert f"Another `make demo` is at work (pid {demo.process.pid})" in output
+
+
+def read_pid(directory: Path) -> int | None:
+    state = read_state(directory)
+    return state.demo_pid if state else None

@@ -305,7 +305,7 @@ def starting_point(task: ReplicationTask, *, source: Endpoint, target: Session) 
     Raise SlotLostError or WrongSystemError when the slot is not the task's own or not complete.
     """
     row = read_task(target, task.task_name)
-    if row is None or row.slot_name is None:
+    if row is None or row.slot_name is None or row.consistent_point is None:
         raise MetadataError(f"task {task.task_name} has not been set up to follow changes")
     progress = read_capture_progress(target, task.task_name)
     known_lsn = max(progress.published_lsn, progress.seen_lsn) if progress.idle else progress.published_lsn

@@ -26,6 +26,7 @@ class ServerFacts:
     is_superuser: bool
     may_replicate: bool
     may_create: bool
+    may_create_temporary: bool
     may_set_replica_role: bool
     is_standby: bool
     wal_level: str

@@ -27,8 +27,19 @@ def check_target_tables(
     for table in tables:
         if existing := present.get(target_name(table)):
             yield from _check_existing(task, facts, table, existing, rights[existing.oid])
+    yield from _check_staging(task, facts)
     yield from _check_side_effects(facts, rights)
     yield from _check_sharing(target, task, tables)
+
+
+def _check_staging(task: ReplicationTask, facts: ServerFacts) -> Iterator[Finding]:
+    if task.captures_changes and not facts.may_create_temporary:
+        role, database = quote_name(facts.role), quote_name(facts.database)
+        yield error(
+            f"target database {database}",
+            f"the role {role} may not create temporary tables, through which changes are applied",
+            f"grant temporary on database {database} to {role};",
+        )
 
 
 def _check_creation(

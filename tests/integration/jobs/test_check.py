@@ -145,6 +145,14 @@ CASES: dict[str, tuple[list[Any], dict[str, Any], str, str, str, str]] = {
         "target",
         "error",
     ),
+    "no right to stage": (
+        ["customers"],
+        {},
+        "target: revoke temporary on database {database} from {role}",
+        "may not create temporary tables",
+        "target",
+        "error",
+    ),
     "no right on the target schema": (
         ["customers"],
         {},
@@ -430,6 +438,7 @@ FACTS = ServerFacts(
     is_superuser=False,
     may_replicate=True,
     may_create=True,
+    may_create_temporary=True,
     may_set_replica_role=True,
     is_standby=False,
     wal_level="replica",

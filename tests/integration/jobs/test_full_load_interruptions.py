@@ -81,10 +81,13 @@ class Background(threading.Thread):
 
 
 def wait_for_copy(loading, *, side="target"):
-    """Wait until rows of the slow table are being copied; return the sessions that do."""
+    """Wait until rows of the slow table are being copied; return the sessions that do.
+
+    The source's COPY may be done already: small parts fit into the pipe.
+    """
     database = getattr(loading.databases, f"{side}_superuser")
     query = (
-        "select pid from pg_stat_activity where datname = current_database() and state = 'active'"
+        "select pid from pg_stat_activity where datname = current_database() and state <> 'idle'"
         " and application_name like 'trempy/%%/full_load' and query like %(query)s"
     )
     parameters = {"query": 'copy%slow"%' if side == "source" else "copy%load_%"}

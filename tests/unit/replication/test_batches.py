@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from itertools import groupby, pairwise
 
 import pytest
@@ -29,6 +30,7 @@ from trempy_provider.replication.messages import (
     Begin,
     Commit,
     Insert,
+    Message,
     Relation,
     ReplicaIdentity,
     StreamStart,
@@ -61,6 +63,10 @@ def build(
     batches += filter(None, [builder.take()])
     assert builder.is_empty
     return batches
+
+
+def add_all(builder: BatchBuilder, payloads: Iterable[bytes]) -> list[Batch]:
+    return [batch for payload in payloads for batch in builder.add(payload)]
 
 
 def read(batch: Batch) -> list[Transaction]:
@@ -193,29 +199,19 @@ def test_limits_do_not_cut_transactions_that_fit(
 
 @given(st.lists(MESSAGES, max_size=10), LIMITS)
 def test_any_sequence_of_messages_gives_batches_or_a_protocol_error(
-    messages: list[object], limits: BatchLimits
+    messages: list[Message], limits: BatchLimits
 ) -> None:
-    builder, batches = builder_with(limits), []
+    builder = builder_with(limits)
 
-    try:
-        for message in messages:
-            batches += builder.add(encode(message))
-        batches += filter(None, [builder.take()])
-        for batch in batches:
-            list(read_transactions(batch))
-    except ProtocolError:
-        pass
+    with suppress(ProtocolError):
+        for batch in [*add_all(builder, map(encode, messages)), builder.take()]:
+            assert batch is None or read(batch) is not None
 
 
 @given(st.lists(st.binary(max_size=30), max_size=6), LIMITS)
 def test_any_payloads_give_batches_or_a_protocol_error(payloads: list[bytes], limits: BatchLimits) -> None:
-    builder = builder_with(limits)
-
-    try:
-        for payload in payloads:
-            builder.add(payload)
-    except ProtocolError:
-        pass
+    with suppress(ProtocolError):
+        add_all(builder_with(limits), payloads)
 
 
 def test_transaction_of_exactly_the_limit_is_cut_and_ended_by_an_empty_chunk() -> None:
@@ -355,11 +351,8 @@ def test_batch_taken_while_a_transaction_is_open_leaves_it_whole() -> None:
 def test_last_end_lsn_moves_only_with_batches_that_end_at_a_commit() -> None:
     builder = builder_with(BatchLimits(max_rows=2, max_bytes=10_000))
     written = Walsender().write(insert_actions(3))
-    lsns = []
 
-    for payload in written.payloads:
-        if builder.add(payload):
-            lsns.append(builder.last_end_lsn)
+    lsns = [builder.last_end_lsn for payload in written.payloads if builder.add(payload)]
 
     assert lsns == [START, written.commit.end_lsn]
 
@@ -401,8 +394,7 @@ def test_stream_that_makes_no_sense_is_refused(payloads: list[bytes], message: s
     builder = builder_with(BatchLimits(max_rows=100, max_bytes=max_bytes))
 
     with pytest.raises(ProtocolError, match=message):
-        for payload in payloads:
-            builder.add(payload)
+        add_all(builder, payloads)
 
 
 def test_type_belongs_to_the_relation_that_follows_it() -> None:

@@ -70,7 +70,7 @@ def test_lsns_are_ordered_by_position() -> None:
     texts = ["1/0", "0/FFFFFFFF", "0/A", "A/0", "0/9"]
 
     assert sorted(map(Lsn.parse, texts)) == list(map(Lsn.parse, ["0/9", "0/A", "0/FFFFFFFF", "1/0", "A/0"]))
-    assert NO_LSN < Lsn.parse("0/1")
+    assert Lsn.parse("0/1") > NO_LSN
 
 
 def test_repr_shows_the_position_as_the_server_writes_it() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
@@ -167,10 +168,8 @@ CHUNKS = st.none() | st.builds(Chunk, st.integers(0, 2), st.booleans(), st.integ
 def test_any_messages_are_transactions_or_a_protocol_error(
     messages: list[Message], chunk: Chunk | None
 ) -> None:
-    try:
+    with suppress(ProtocolError):
         read(batch_of(*messages, chunk=chunk))
-    except ProtocolError:
-        pass
 
 
 def changes_of(*pairs: tuple[Insert | Delete | Truncate, tuple[Relation, ...]]) -> list[Change]:

@@ -7,6 +7,7 @@ select current_setting('server_version_num')::integer as version,
            or exists (select from pg_roles g where g.rolname = 'rds_replication'
                       and pg_has_role(current_user, g.oid, 'member')) as may_replicate,
        has_database_privilege(d.oid, 'create') as may_create,
+       has_database_privilege(d.oid, 'temporary') as may_create_temporary,
        has_parameter_privilege('session_replication_role', 'set') as may_set_replica_role,
        pg_is_in_recovery() as is_standby,
        current_setting('wal_level') as wal_level,
