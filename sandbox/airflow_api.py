@@ -8,7 +8,8 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import quote, urlencode
 from urllib.request import ProxyHandler, Request, build_opener
 
-REQUEST_TIMEOUT_SECONDS = 30
+REQUEST_TIMEOUT_SECONDS = 60
+NO_ANSWER = 0  # in the place of an HTTP status
 UNANSWERED_GETS = 2
 POLL_SECONDS = 0.5
 FINISHED_STATES = frozenset({"success", "failed"})
@@ -19,7 +20,7 @@ Json = dict[str, Any]
 class AirflowApiError(RuntimeError):
     """Airflow refused a request or could not be reached; `status` is the HTTP status, 0 for no answer."""
 
-    def __init__(self, message: str, *, status: int = 0):
+    def __init__(self, message: str, *, status: int = NO_ANSWER):
         super().__init__(message)
         self.status = status
 
@@ -79,7 +80,7 @@ class AirflowApi:
             try:
                 return self.get(f"/dags/{quote(dag_id)}")
             except AirflowApiError as error:
-                if error.status != 404 or time.monotonic() > deadline:
+                if error.status not in {404, NO_ANSWER} or time.monotonic() > deadline:
                     raise AirflowApiError(f"{error}; import errors: {self.import_errors()}") from error
             time.sleep(POLL_SECONDS)
 
@@ -109,11 +110,20 @@ class AirflowApi:
     def wait_for_run(self, dag_id: str, run_id: str, *, timeout_seconds: float = 300) -> str:
         """Return the state in which a run ends: `success` or `failed`."""
         deadline = time.monotonic() + timeout_seconds
-        while (state := str(self.dag_run(dag_id, run_id)["state"])) not in FINISHED_STATES:
+        while (state := self._run_state(dag_id, run_id)) not in FINISHED_STATES:
             if time.monotonic() > deadline:
                 raise AirflowApiError(f"run {run_id} of {dag_id} is still {state} after {timeout_seconds} s")
             time.sleep(POLL_SECONDS)
         return state
+
+    def _run_state(self, dag_id: str, run_id: str) -> str:
+        """Return a run's state; one unanswered request on a busy machine does not end a wait."""
+        try:
+            return str(self.dag_run(dag_id, run_id)["state"])
+        except AirflowApiError as error:
+            if error.status != NO_ANSWER:
+                raise
+            return "unknown, for lack of an answer"
 
     def task_instances(self, dag_id: str, run_id: str) -> list[Json]:
         """Return the task instances of a run."""

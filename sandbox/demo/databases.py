@@ -3,7 +3,8 @@
 Source: `shop_owner` owns the shop and is who the shop's traffic logs in as.
 `trempy` may replicate, may create publications, and is a member of `shop_owner`, because only the owner of a
 table may publish it.
-Target: `trempy` may connect and create; what it creates is its own.
+Target: `trempy` may connect, create, and use temporary tables; what it creates is its own.
+It may also set session_replication_role, so that nothing on the target interferes with the changes.
 """
 
 import secrets
@@ -31,7 +32,7 @@ grant connect, create on database shop to trempy;
 """
 PROVIDER_ON_TARGET = """
 revoke all on database shop_copy from public;
-grant connect, create on database shop_copy to trempy;
+grant connect, create, temporary on database shop_copy to trempy;
 grant set on parameter session_replication_role to trempy;
 """
 

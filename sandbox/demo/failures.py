@@ -7,7 +7,8 @@ from urllib.parse import quote
 from sandbox.airflow_api import AirflowApi, AirflowApiError
 
 LOG_LINES = 25
-QUIET_STATES = frozenset({None, "success", "skipped", "removed", "scheduled", "queued", "upstream_failed"})
+FAILED_STATES = frozenset({"failed", "up_for_retry"})
+WORKING_STATES = frozenset({"running", "deferred", "restarting"})
 
 
 def describe_last_run(api: AirflowApi, dag_id: str) -> str:
@@ -23,9 +24,10 @@ def describe_run(api: AirflowApi, dag_id: str, run_id: str) -> str:
     """Describe one run."""
     instances = api.task_instances(dag_id, run_id)
     lines = [f"{dag_id}: " + ", ".join(f"{_name(instance)} {instance['state']}" for instance in instances)]
-    for instance in instances:
-        if instance["state"] not in QUIET_STATES:
-            lines += [f"The log of {_name(instance)}:", _log_tail(api, dag_id, run_id, instance)]
+    failed = [instance for instance in instances if instance["state"] in FAILED_STATES]
+    at_work = [instance for instance in instances if instance["state"] in WORKING_STATES]
+    for instance in failed or at_work:
+        lines += [f"The log of {_name(instance)}:", _log_tail(api, dag_id, run_id, instance)]
     return "\n".join(lines)
 
 

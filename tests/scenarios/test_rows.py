@@ -113,3 +113,25 @@ def test_secondary_unique_values_are_handed_from_row_to_row(databases, replicate
 
     replication.assert_equal()
     assert replication.metadata("select count(*) from trempy.apply_errors") == [(0,)]
+
+
+@pytest.mark.parametrize("mode", ["default", "upsert"])
+@pytest.mark.parametrize("count", [3, 50])
+def test_row_that_comes_and_goes_leaves_nothing_even_where_the_target_had_one(
+    databases, replicate, mode, count
+):
+    databases.source_admin.execute("create table public.t (id int primary key, v int)")
+    replication = replicate("public.t", task={"cdc_settings": {"mode": mode}})
+    replication.setup()
+    replication.load()
+    databases.target_admin.execute("insert into public.t values (1, 0)")
+
+    databases.source_admin.execute(
+        f"begin; insert into public.t select g, g from generate_series(1, {count}) g;"
+        "delete from public.t where id < 3; commit"
+    )
+    replication.catch_up()
+
+    replication.assert_equal()
+    recorded = replication.metadata("select operation, sqlstate from trempy.apply_errors")
+    assert recorded == ([] if mode == "upsert" else [("insert", "23505")])

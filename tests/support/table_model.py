@@ -70,6 +70,9 @@ class KeyedTable:
     def _apply_net(self, net: NetChange) -> None:
         if net.operation is Operation.INSERT:
             self._insert(net.row)
+        elif not net.existed:
+            if self._key(net.row) in self.rows:
+                raise ContradictionError
         else:
             row = self._take(self._key(net.row))
             if net.operation is Operation.UPDATE:

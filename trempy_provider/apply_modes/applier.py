@@ -109,18 +109,20 @@ class Applier:
 
     def _runs(self, changes: list[Change]) -> Iterator[list[Change]]:
         """Yield changes that may be applied together: of one table each, truncates alone."""
-        pending: dict[bytes | None, list[Change]] = {}
+        pending: dict[int, list[Change]] = {}
         for change in changes:
             if change.operation is Operation.TRUNCATE:
                 yield from pending.values()
                 pending = {}
                 yield [change]
                 continue
-            shape = change.shapes[0].payloads[-1]
-            if self._keeps_order and shape not in pending:
+            oid = change.relation.oid
+            if self._keeps_order and oid not in pending:
                 yield from pending.values()
                 pending = {}
-            pending.setdefault(shape, []).append(change)
+            if oid in pending and pending[oid][0].shapes != change.shapes:
+                yield pending.pop(oid)
+            pending.setdefault(oid, []).append(change)
         yield from pending.values()
 
     def _write(self, run: list[Change]) -> None:

@@ -10,7 +10,9 @@ from psycopg2 import sql
 from trempy_provider.apply_modes.projection import Projection
 from trempy_provider.apply_modes.rows import delete_row_sql, insert_row_sql, update_row_sql
 from trempy_provider.apply_modes.statements import (
+    CAME_AND_WENT,
     Statement,
+    staged_came_and_went_sql,
     staged_delete_sql,
     staged_insert_sql,
     staged_update_sql,
@@ -25,6 +27,8 @@ def group_statements(
     """Return the statements that apply staged net changes: deletes, then updates, then inserts."""
     statements = []
     deletes, inserts = counts.count("D"), counts.count("I")
+    if counts.count(CAME_AND_WENT):
+        statements.append(Statement(staged_came_and_went_sql(projection, staging), 0))
     if deletes:
         statements.append(Statement(staged_delete_sql(projection, staging), deletes))
     for mask, updates in counts.masks("U"):

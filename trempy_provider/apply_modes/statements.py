@@ -10,8 +10,10 @@ from psycopg2 import sql
 from trempy_provider.apply_modes.projection import ProjectedColumn, Projection
 from trempy_provider.postgres.staging import MASK_COLUMN, OPERATION_COLUMN
 from trempy_provider.replication.changes import Operation
+from trempy_provider.replication.net_changes import NetChange
 
-STAGED_LETTERS = {Operation.INSERT: "I", Operation.UPDATE: "U", Operation.DELETE: "D"}
+_LETTERS = {Operation.INSERT: "I", Operation.UPDATE: "U", Operation.DELETE: "D"}
+CAME_AND_WENT = "G"
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +22,13 @@ class Statement:
 
     query: sql.Composed
     expected_rows: int | None
+
+
+def staged_letter(net: NetChange) -> str:
+    """Return the letter under which a net change is staged: I, U, D, or G for a row that came and went."""
+    if net.operation is Operation.DELETE and not net.existed:
+        return CAME_AND_WENT
+    return _LETTERS[net.operation]
 
 
 def names_sql(columns: Iterable[ProjectedColumn], prefix: str = "") -> sql.Composed:
@@ -52,16 +61,14 @@ def staged_insert_sql(
 ) -> sql.Composed:
     """Compose the insertion of staged rows of some operations, in the order of their staging."""
     return sql.SQL(
-        "insert into {target} ({columns}) {overriding}"
-        "select {staged} from {staging} s where s.{operation} in ({letters})"
+        "insert into {target} ({columns}) {overriding}select {staged} from {staging} s where {operation}"
     ).format(
         target=projection.target,
         columns=names_sql(projection.columns),
         overriding=overriding_sql(projection),
         staged=names_sql(projection.columns, "s."),
         staging=staging,
-        operation=sql.Identifier(OPERATION_COLUMN),
-        letters=sql.SQL(", ").join(sql.Literal(letter) for letter in operations),
+        operation=_operation_sql(operations),
     )
 
 
@@ -87,11 +94,30 @@ def staged_update_sql(projection: Projection, staging: sql.Identifier, mask: str
     )
 
 
-def staged_delete_sql(projection: Projection, staging: sql.Identifier) -> sql.Composed:
+def staged_delete_sql(
+    projection: Projection, staging: sql.Identifier, operations: Sequence[str] = "D"
+) -> sql.Composed:
     """Compose the deletion of the rows whose keys are staged as deleted."""
-    return sql.SQL("delete from {target} t using {staging} s where s.{operation} = 'D' and {match}").format(
+    return sql.SQL("delete from {target} t using {staging} s where {staged} and {match}").format(
         target=projection.target,
         staging=staging,
-        operation=sql.Identifier(OPERATION_COLUMN),
+        staged=_operation_sql(operations),
         match=match_sql(projection),
+    )
+
+
+def staged_came_and_went_sql(projection: Projection, staging: sql.Identifier) -> sql.Composed:
+    """Compose the search for rows that were inserted and deleted again: there must be none."""
+    return sql.SQL("select from {target} t join {staging} s on {match} where {staged}").format(
+        target=projection.target,
+        staging=staging,
+        staged=_operation_sql(CAME_AND_WENT),
+        match=match_sql(projection),
+    )
+
+
+def _operation_sql(letters: Sequence[str]) -> sql.Composed:
+    return sql.SQL("s.{operation} in ({letters})").format(
+        operation=sql.Identifier(OPERATION_COLUMN),
+        letters=sql.SQL(", ").join(sql.Literal(letter) for letter in letters),
     )

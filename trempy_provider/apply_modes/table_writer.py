@@ -16,7 +16,7 @@ from psycopg2 import sql
 
 from trempy_provider.apply_modes.modes import APPLY_MODES
 from trempy_provider.apply_modes.projection import Projection
-from trempy_provider.apply_modes.statements import STAGED_LETTERS, Statement
+from trempy_provider.apply_modes.statements import Statement, staged_letter
 from trempy_provider.config.task import ReplicationTask
 from trempy_provider.errors import ApplyError
 from trempy_provider.postgres.session import Session, static_sql
@@ -168,7 +168,7 @@ def _staged_row(projection: Projection, net: NetChange) -> StagedRow:
         key = set(projection.key)
         pairs = zip(projection.columns, values, strict=True)
         values = [value if column in key else None for column, value in pairs]
-    return StagedRow(STAGED_LETTERS[net.operation], values)
+    return StagedRow(staged_letter(net), values)
 
 
 def _key_json(projection: Projection, change: Change) -> str | None:

@@ -13,6 +13,7 @@ from trempy_provider.apply_modes import default
 from trempy_provider.apply_modes.projection import Projection
 from trempy_provider.apply_modes.rows import delete_row_sql, insert_row_sql, update_row_sql
 from trempy_provider.apply_modes.statements import (
+    CAME_AND_WENT,
     Statement,
     assignments_sql,
     names_sql,
@@ -32,8 +33,9 @@ def group_statements(
     if not projection.key:
         return default.group_statements(projection, staging=staging, counts=counts)
     statements = []
-    if counts.count("D"):
-        statements.append(Statement(staged_delete_sql(projection, staging), None))
+    if counts.count("D") or counts.count(CAME_AND_WENT):
+        deleted = f"D{CAME_AND_WENT}"
+        statements.append(Statement(staged_delete_sql(projection, staging, deleted), None))
     for mask, updates in counts.masks("U"):
         if "u" in mask:
             statements.append(Statement(staged_update_sql(projection, staging, mask), updates))

@@ -5,9 +5,18 @@ from __future__ import annotations
 import sys
 import traceback
 
-from trempy_provider.errors import ConfigurationError, PreflightError, TrempyError
+from trempy_provider.errors import (
+    BrokerUnavailableError,
+    ConfigurationError,
+    PreflightError,
+    SourceUnavailableError,
+    TargetUnavailableError,
+    TrempyError,
+)
 
 DONE, FAILED, WRONG_SETTINGS = 0, 1, 2
+_UNAVAILABLE = (SourceUnavailableError, TargetUnavailableError, BrokerUnavailableError)
+_UNAVAILABLE_HINT = "Check the host, the port and the network, then run the command again."
 _DEFECT_HINT = "This is a defect: run the command again with --debug and report what it shows."
 
 
@@ -30,7 +39,14 @@ def error_line(error: TrempyError) -> str:
         first = f"{first}: {details[0]}"
     elif details:
         first = f"{first}, listed above; the first: {details[0]}"
-    return f"error: {first} — {' '.join(error.hint.split())}"
+    return f"error: {first} — {hint_of(error)}"
+
+
+def hint_of(error: TrempyError) -> str:
+    """Say what to do, now that nothing is tried again by itself."""
+    if isinstance(error, _UNAVAILABLE):
+        return _UNAVAILABLE_HINT
+    return " ".join(error.hint.split())
 
 
 def print_error(error: TrempyError, *, debug: bool) -> None:

@@ -10,7 +10,7 @@ from argparse import Namespace
 from collections.abc import Callable, Mapping
 from importlib import import_module
 
-from trempy_provider.cli.errors import DONE, exit_code_of, foreseen, print_error
+from trempy_provider.cli.errors import DONE, exit_code_of, foreseen, hint_of, print_error
 from trempy_provider.cli.invocation import Given, Invocation, Outcome, make_invocation
 from trempy_provider.cli.stopping import watch_parent
 from trempy_provider.config.schema import task_json_schema
@@ -68,7 +68,7 @@ def _fail(error: TrempyError, arguments: Namespace) -> int:
         return code
     if arguments.debug:
         print_error(error, debug=True)
-    _print(json.dumps({"error": {"message": str(error), "hint": error.hint, "exit_code": code}}))
+    _print(json.dumps({"error": {"message": str(error), "hint": hint_of(error), "exit_code": code}}))
     return code
 
 

@@ -42,8 +42,7 @@ def rows_travel_binary(
 
 
 def _portable_names(source: Session, target: Session) -> list[str]:
-    versions = sorted((source.server_version, target.server_version))
-    if versions[0] < _INFINITE_INTERVALS_VERSION <= versions[1]:
+    if target.server_version < _INFINITE_INTERVALS_VERSION <= source.server_version:
         return sorted(PORTABLE_TYPES - {"interval"})
     return sorted(PORTABLE_TYPES)
 

@@ -6,7 +6,10 @@ from typing import Any
 
 from psycopg2 import sql
 
+from trempy_provider.postgres.translation import TargetStatementError
 from trempy_provider.replication.messages import UNCHANGED, BinaryValue, Value
+
+_NOT_IN_REPERTOIRE = "22021"
 
 
 class _Quoted:
@@ -27,9 +30,17 @@ class _Quoted:
 
 
 def literal_sql(value: Value) -> sql.Composable:
-    """Compose a column value as a literal."""
+    """Compose a column value as a literal.
+
+    Raise TargetStatementError, an error of the row, for bytes that are not UTF-8: a source whose encoding is
+    SQL_ASCII may hold them.
+    """
     if value is None:
         return sql.SQL("null")
     assert value is not UNCHANGED
     assert not isinstance(value, BinaryValue)
+    try:
+        value.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise TargetStatementError("a value is not UTF-8", sqlstate=_NOT_IN_REPERTOIRE) from error
     return sql.Literal(_Quoted(value))

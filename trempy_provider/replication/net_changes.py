@@ -21,11 +21,13 @@ class NetChange:
 
     INSERT: the row did not exist. UPDATE: it existed; UNCHANGED values keep what the target has.
     DELETE: `row` is the last row known, of which only the key counts.
+    A row that came and went is a DELETE of a row that did not exist.
     `changes` are the changes merged, in order.
     """
 
     operation: Operation
     row: Tuple
+    existed: bool
     changes: list[Change] = field(default_factory=list)
 
 
@@ -72,15 +74,15 @@ class _Group:
     def close(self) -> Iterator[NetGroup]:
         """Yield what was collected, if anything, and start anew."""
         if self._changes:
-            effective = [net for net in self._by_key.values() if net.row]
-            yield NetGroup(net_changes=(*effective, *self._keyless), changes=tuple(self._changes))
+            net_changes = (*self._by_key.values(), *self._keyless)
+            yield NetGroup(net_changes=net_changes, changes=tuple(self._changes))
         self._by_key, self._keyless, self._changes = {}, [], []
 
     def _take_keyless(self, change: Change) -> bool:
         if change.operation is not Operation.INSERT:
             return False
         assert change.new is not None
-        self._keyless.append(NetChange(Operation.INSERT, change.new, [change]))
+        self._keyless.append(NetChange(Operation.INSERT, change.new, existed=False, changes=[change]))
         return True
 
     def _take_keyed(self, change: Change) -> bool:
@@ -90,11 +92,10 @@ class _Group:
         if change.operation is Operation.UPDATE and change.key_after(self._key_positions) != key:
             return False
         known = self._by_key.get(key)
-        if known is not None and known.row:
+        if known is not None:
             return self._merge(known, change)
-        if known is not None and change.operation is not Operation.INSERT:
-            return False
-        self._by_key[key] = NetChange(change.operation, _row_of(change), [change])
+        existed = change.operation is not Operation.INSERT
+        self._by_key[key] = NetChange(change.operation, _row_of(change), existed, [change])
         return True
 
     def _merge(self, known: NetChange, change: Change) -> bool:
@@ -134,12 +135,10 @@ def _merged(known: NetChange, change: Change) -> tuple[Operation, Tuple] | None:
             return Operation.INSERT, _overlay(known.row, _row_of(change))
         case Operation.UPDATE, Operation.UPDATE:
             return Operation.UPDATE, _overlay(known.row, _row_of(change))
-        case Operation.INSERT, Operation.DELETE:
-            return Operation.DELETE, ()  # it came and went: nothing to do
-        case Operation.UPDATE, Operation.DELETE:
+        case Operation.INSERT | Operation.UPDATE, Operation.DELETE:
             return Operation.DELETE, _row_of(change)
         case Operation.DELETE, Operation.INSERT:
-            return Operation.UPDATE, _row_of(change)
+            return (Operation.UPDATE if known.existed else Operation.INSERT), _row_of(change)
     return None
 
 

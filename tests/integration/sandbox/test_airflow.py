@@ -42,34 +42,34 @@ def airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AirflowServer]
     assert not Path(server.home).exists()
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_dag_runs_and_returns_its_value(airflow: AirflowServer) -> None:
     run_id = airflow.api.trigger("greeting")
 
-    assert airflow.api.wait_for_run("greeting", run_id, timeout_seconds=90) == "success"
+    assert airflow.api.wait_for_run("greeting", run_id, timeout_seconds=180) == "success"
     assert airflow.api.xcom("greeting", run_id, "greet") == {"greeting": "hello"}
     assert "greet" in airflow.api.task_log("greeting", run_id, "greet")
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_killed_task_fails(airflow: AirflowServer) -> None:
     run_id = airflow.api.trigger("greeting", {"seconds": 120})
-    wait_until(lambda: _is_running(airflow, run_id), timeout_seconds=60, what="the task to run")
+    wait_until(lambda: _is_running(airflow, run_id), timeout_seconds=180, what="the task to run")
 
     airflow.kill_task("greeting", run_id, "greet")
 
-    assert airflow.api.wait_for_run("greeting", run_id, timeout_seconds=60) == "failed"
+    assert airflow.api.wait_for_run("greeting", run_id, timeout_seconds=180) == "failed"
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_import_errors_name_the_file(airflow: AirflowServer) -> None:
-    errors = wait_until(airflow.api.import_errors, timeout_seconds=60)
+    errors = wait_until(airflow.api.import_errors, timeout_seconds=180)
 
     assert [Path(error["filename"]).name for error in errors] == ["broken.py"]
     assert "says which file is broken" in errors[0]["stack_trace"]
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_variables_and_connections_are_created_and_replaced(airflow: AirflowServer) -> None:
     for value in ("first", "second"):
         airflow.api.set_variable("kept", value)

@@ -17,9 +17,11 @@ from trempy_provider.apply_modes.rows import (
     match_row_sql,
     update_row_sql,
 )
+from trempy_provider.apply_modes.table_writer import is_row_error
 from trempy_provider.config.choices import ApplyModeName
 from trempy_provider.config.options import ErrorHandling
 from trempy_provider.postgres.literals import literal_sql
+from trempy_provider.postgres.translation import TargetStatementError
 from trempy_provider.replication.changes import Change, Operation
 from trempy_provider.replication.messages import UNCHANGED, BinaryValue
 
@@ -38,13 +40,21 @@ def texts(mode, projection, change: Change) -> list[tuple[str, int | None]]:
     ]
 
 
-@given(st.binary(max_size=20).filter(lambda value: b"\0" not in value))
-def test_literal_is_read_back_as_the_value(value: bytes) -> None:
+@given(st.text(max_size=20).filter(lambda text: "\0" not in text))
+def test_literal_is_read_back_as_the_value(text: str) -> None:
+    value = text.encode()
     quoted = literal_sql(value).wrapped.getquoted()
 
     assert quoted[:1] == quoted[-1:] == b"'"
     assert quoted[1:-1].replace(b"''", b"'") == value
     assert b"'" not in quoted[1:-1].replace(b"''", b"")
+
+
+def test_bytes_that_are_no_text_are_an_error_of_their_row() -> None:
+    with pytest.raises(TargetStatementError, match="UTF-8") as raised:
+        literal_sql(b"\x80")
+
+    assert is_row_error(raised.value.sqlstate)
 
 
 def test_literal_of_null_is_the_keyword() -> None:

@@ -85,7 +85,7 @@ def test_mask_of_another_width_is_a_defect() -> None:
 def test_delete_uses_all_columns_of_the_key() -> None:
     assert sql_text(staged_delete_sql(ALL_KEY, STAGING)) == (
         'delete from "shop"."t" t using "pg_temp"."s1" s '
-        'where s."trempy operation" = \'D\' and t."b" = s."b" and t."a" = s."a"'
+        'where s."trempy operation" in (\'D\') and t."b" = s."b" and t."a" = s."a"'
     )
 
 
@@ -152,7 +152,18 @@ def test_upsert_updates_masked_rows_which_must_exist() -> None:
 def test_upsert_does_not_miss_rows_that_are_gone() -> None:
     statements = upsert.group_statements(PLAIN, staging=STAGING, counts=counts(D____=3))
 
-    assert texts(statements) == [(sql_text(staged_delete_sql(PLAIN, STAGING)), None)]
+    assert texts(statements) == [(sql_text(staged_delete_sql(PLAIN, STAGING, "DG")), None)]
+
+
+def test_row_that_came_and_went_is_deleted_by_upsert_and_must_be_absent_by_default() -> None:
+    staged = counts(G____=2)
+
+    (deleted,) = upsert.group_statements(PLAIN, staging=STAGING, counts=staged)
+    (searched,) = default.group_statements(PLAIN, staging=STAGING, counts=staged)
+
+    assert "delete from" in sql_text(deleted.query)
+    assert sql_text(searched.query).startswith("select from")
+    assert searched.expected_rows == 0
 
 
 def test_upsert_deletes_before_it_inserts() -> None:

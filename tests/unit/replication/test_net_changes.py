@@ -245,7 +245,10 @@ def test_nothing_gives_no_steps() -> None:
             ],
             [(Operation.DELETE, (b"1", None))],
         ),
-        ([insert(PLAIN, b"1", b"a"), delete(PLAIN, key=(b"1", None))], []),
+        (
+            [insert(PLAIN, b"1", b"a"), delete(PLAIN, key=(b"1", None))],
+            [(Operation.DELETE, (b"1", None))],
+        ),
         (
             [insert(PLAIN, b"1", b"a"), delete(PLAIN, key=(b"1", None)), insert(PLAIN, b"1", b"z")],
             [(Operation.INSERT, (b"1", b"z"))],
