@@ -3,7 +3,7 @@
 A table's state decides.
 Before its first load, a table's changes are skipped: the load's snapshot will contain them.
 While it is loaded, they are held; if it had been loaded before, they are also written to its present rows,
-which readers see until the new ones replace them.
+which readers see until the new ones replace them; the snapshot's LSN is that of the present rows until then.
 Afterwards, changes committed before the snapshot are skipped: they are in the loaded rows.
 """
 
@@ -50,9 +50,11 @@ class Router:
         state = self.states.get(oid)
         if state is None or change.operation not in self._operations[oid]:
             return False
-        if state.state is LoadState.READY:
-            return state.snapshot_lsn is None or change.begin.commit_lsn >= state.snapshot_lsn
-        return state.state is not LoadState.PENDING and was_loaded_before(state)
+        if state.state is LoadState.PENDING:
+            return False
+        if state.state is not LoadState.READY and not was_loaded_before(state):
+            return False
+        return state.snapshot_lsn is None or change.begin.commit_lsn >= state.snapshot_lsn
 
     def _route(self, change: Change, oid: int, routed: Routed) -> None:
         if oid not in self.states:
