@@ -16,12 +16,12 @@ from trempy_provider.jobs.full_load import full_load
 from trempy_provider.jobs.lease import StopSignal
 from trempy_provider.jobs.reload import reload
 
-BASE_ROWS = 4000
+BASE_ROWS = 2000
 TABLES = """
 create table keyed (id int primary key, v text, n int);
 create table keyless (id int, v text, n int); alter table keyless replica identity full;
 create table parted (id int, v text, n int, primary key (id)) partition by range (id);
-create table parted_1 partition of parted for values from (0) to (2000);
+create table parted_1 partition of parted for values from (0) to (1000);
 create table parted_2 partition of parted default;
 """
 NAMES = ("keyed", "keyless", "parted")
@@ -63,7 +63,7 @@ def writing(databases):
                     if choose.random() < 0.7:
                         cursor.execute(f"insert into {name} values ({extra}, 'extra', {counter[0]})")
                 cursor.execute("rollback" if choose.random() < 0.1 else "commit")
-                stop.wait(0.005)
+                stop.wait(0.02)
 
     thread = Background(write)
     try:

@@ -13,7 +13,6 @@ from struct import Struct
 from struct import error as struct_error
 
 from trempy_provider.errors import ProtocolError
-from trempy_provider.replication.lsn import Lsn
 from trempy_provider.replication.messages import (
     UNCHANGED,
     Begin,
@@ -44,12 +43,9 @@ from trempy_provider.replication.messages import (
     Update,
     Value,
 )
+from trempy_provider.replication.payload_cursor import PayloadCursor
 
-_BYTE = Struct("!B")
-_INT16 = Struct("!H")
 _INT32 = Struct("!I")
-_LSN = Struct("!Q")
-_TIMESTAMP = Struct("!q")
 _BEGIN = Struct("!cQqI")
 _COMMIT = Struct("!cBQQq")
 _TRUNCATE_CASCADE = 1
@@ -63,7 +59,7 @@ def decode(payload: bytes, *, streamed: bool = False) -> Message:
     carry the xid of their (sub)transaction first.
     Raise ProtocolError with the byte position for anything that is not a whole, known message.
     """
-    cursor = _Cursor(payload)
+    cursor = PayloadCursor(payload)
     try:
         message = _decode(cursor, streamed=streamed)
     except struct_error as error:
@@ -84,7 +80,7 @@ def encode_commit(commit: Commit) -> bytes:
     return _COMMIT.pack(b"C", 0, commit.commit_lsn, commit.end_lsn, commit.committed_at)
 
 
-def _decode(cursor: _Cursor, *, streamed: bool) -> Message:
+def _decode(cursor: PayloadCursor, *, streamed: bool) -> Message:
     marker = cursor.byte()
     try:
         message_type = MessageType(marker)
@@ -96,81 +92,20 @@ def _decode(cursor: _Cursor, *, streamed: bool) -> Message:
     return decode_body(cursor, cursor.int32() if streamed else None)
 
 
-class _Cursor:
-    """Read a payload from front to back, never past its end."""
-
-    __slots__ = ("payload", "position")
-
-    def __init__(self, payload: bytes) -> None:
-        self.payload = payload
-        self.position = 0
-
-    def _number(self, form: Struct) -> int:
-        (number,) = form.unpack_from(self.payload, self.position)
-        self.position += form.size
-        return int(number)
-
-    def byte(self) -> int:
-        return self._number(_BYTE)
-
-    def int16(self) -> int:
-        return self._number(_INT16)
-
-    def int32(self) -> int:
-        return self._number(_INT32)
-
-    def timestamp(self) -> int:
-        return self._number(_TIMESTAMP)
-
-    def lsn(self) -> Lsn:
-        return Lsn(self._number(_LSN))
-
-    def text(self) -> str:
-        end = self.payload.find(b"\0", self.position)
-        if end < 0:
-            raise ProtocolError(f"pgoutput string at byte {self.position} has no end")
-        start, self.position = self.position, end + 1
-        return _utf8(self.payload[start:end], start)
-
-    def take(self, size: int) -> bytes:
-        end = self.position + size
-        if end > len(self.payload):
-            raise ProtocolError(
-                f"pgoutput value of {size} bytes at byte {self.position} exceeds the message "
-                f"of {len(self.payload)} bytes"
-            )
-        start, self.position = self.position, end
-        return self.payload[start:end]
-
-    def expect_end(self) -> None:
-        if self.position != len(self.payload):
-            raise ProtocolError(
-                f"pgoutput message {self.payload[:1]!r} has {len(self.payload) - self.position} bytes "
-                f"after its end at byte {self.position}"
-            )
-
-
-def _utf8(raw: bytes, position: int) -> str:
-    try:
-        return raw.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise ProtocolError(f"pgoutput string at byte {position} is not UTF-8") from error
-
-
-def _decode_begin(cursor: _Cursor) -> Begin:
+def _decode_begin(cursor: PayloadCursor) -> Begin:
     return Begin(commit_lsn=cursor.lsn(), committed_at=cursor.timestamp(), xid=cursor.int32())
 
 
-def _decode_commit(cursor: _Cursor) -> Commit:
+def _decode_commit(cursor: PayloadCursor) -> Commit:
     cursor.byte()  # flags, unused
     return Commit(commit_lsn=cursor.lsn(), end_lsn=cursor.lsn(), committed_at=cursor.timestamp())
 
 
-def _decode_origin(cursor: _Cursor) -> Origin:
+def _decode_origin(cursor: PayloadCursor) -> Origin:
     return Origin(commit_lsn=cursor.lsn(), name=cursor.text())
 
 
-def _decode_relation(cursor: _Cursor, xid: int | None) -> Relation:
+def _decode_relation(cursor: PayloadCursor, xid: int | None) -> Relation:
     oid = cursor.int32()
     schema_name = cursor.text() or "pg_catalog"
     table_name = cursor.text()
@@ -186,7 +121,7 @@ def _decode_relation(cursor: _Cursor, xid: int | None) -> Relation:
     )
 
 
-def _decode_identity(cursor: _Cursor) -> ReplicaIdentity:
+def _decode_identity(cursor: PayloadCursor) -> ReplicaIdentity:
     marker = cursor.byte()
     try:
         return ReplicaIdentity(chr(marker))
@@ -196,7 +131,7 @@ def _decode_identity(cursor: _Cursor) -> ReplicaIdentity:
         ) from error
 
 
-def _decode_relation_column(cursor: _Cursor) -> RelationColumn:
+def _decode_relation_column(cursor: PayloadCursor) -> RelationColumn:
     flags = cursor.byte()
     return RelationColumn(
         name=cursor.text(),
@@ -210,17 +145,17 @@ def _signed(number: int) -> int:
     return number - (1 << 32) if number & (1 << 31) else number
 
 
-def _decode_type(cursor: _Cursor, xid: int | None) -> Type:
+def _decode_type(cursor: PayloadCursor, xid: int | None) -> Type:
     return Type(oid=cursor.int32(), schema_name=cursor.text(), type_name=cursor.text(), xid=xid)
 
 
-def _decode_insert(cursor: _Cursor, xid: int | None) -> Insert:
+def _decode_insert(cursor: PayloadCursor, xid: int | None) -> Insert:
     relation_oid = cursor.int32()
     _expect(cursor, b"N")
     return Insert(relation_oid=relation_oid, new=_decode_tuple(cursor), xid=xid)
 
 
-def _decode_update(cursor: _Cursor, xid: int | None) -> Update:
+def _decode_update(cursor: PayloadCursor, xid: int | None) -> Update:
     relation_oid = cursor.int32()
     marker = cursor.byte()
     old = None
@@ -231,7 +166,7 @@ def _decode_update(cursor: _Cursor, xid: int | None) -> Update:
     return Update(relation_oid=relation_oid, old=old, new=_decode_tuple(cursor), xid=xid)
 
 
-def _decode_delete(cursor: _Cursor, xid: int | None) -> Delete:
+def _decode_delete(cursor: PayloadCursor, xid: int | None) -> Delete:
     relation_oid = cursor.int32()
     marker = cursor.byte()
     _check(cursor, marker, b"KO")
@@ -239,11 +174,11 @@ def _decode_delete(cursor: _Cursor, xid: int | None) -> Delete:
     return Delete(relation_oid=relation_oid, old=old, xid=xid)
 
 
-def _expect(cursor: _Cursor, markers: bytes) -> None:
+def _expect(cursor: PayloadCursor, markers: bytes) -> None:
     _check(cursor, cursor.byte(), markers)
 
 
-def _check(cursor: _Cursor, marker: int, markers: bytes) -> None:
+def _check(cursor: PayloadCursor, marker: int, markers: bytes) -> None:
     if marker not in markers:
         raise ProtocolError(
             f"expected one of {markers!r} at byte {cursor.position - 1} of pgoutput message "
@@ -251,7 +186,7 @@ def _check(cursor: _Cursor, marker: int, markers: bytes) -> None:
         )
 
 
-def _decode_tuple(cursor: _Cursor) -> Tuple:
+def _decode_tuple(cursor: PayloadCursor) -> Tuple:
     payload, position = cursor.payload, cursor.position + 2
     values: list[Value] = []
     for _ in range(cursor.int16()):
@@ -280,7 +215,7 @@ def _decode_absent(kind: bytes, position: int) -> Value:
 _SIZED: dict[bytes, type[bytes]] = {b"t": bytes, b"b": BinaryValue}
 
 
-def _decode_truncate(cursor: _Cursor, xid: int | None) -> Truncate:
+def _decode_truncate(cursor: PayloadCursor, xid: int | None) -> Truncate:
     count = cursor.int32()
     options = cursor.byte()
     if count * _INT32.size > len(cursor.payload):
@@ -293,7 +228,7 @@ def _decode_truncate(cursor: _Cursor, xid: int | None) -> Truncate:
     )
 
 
-def _decode_logical_message(cursor: _Cursor, xid: int | None) -> LogicalMessage:
+def _decode_logical_message(cursor: PayloadCursor, xid: int | None) -> LogicalMessage:
     flags = cursor.byte()
     lsn, prefix = cursor.lsn(), cursor.text()
     return LogicalMessage(
@@ -301,15 +236,15 @@ def _decode_logical_message(cursor: _Cursor, xid: int | None) -> LogicalMessage:
     )
 
 
-def _decode_stream_start(cursor: _Cursor) -> StreamStart:
+def _decode_stream_start(cursor: PayloadCursor) -> StreamStart:
     return StreamStart(xid=cursor.int32(), is_first_segment=bool(cursor.byte()))
 
 
-def _decode_stream_stop(_cursor: _Cursor) -> StreamStop:
+def _decode_stream_stop(_cursor: PayloadCursor) -> StreamStop:
     return StreamStop()
 
 
-def _decode_stream_commit(cursor: _Cursor) -> StreamCommit:
+def _decode_stream_commit(cursor: PayloadCursor) -> StreamCommit:
     xid = cursor.int32()
     cursor.byte()  # flags, unused
     return StreamCommit(
@@ -317,14 +252,14 @@ def _decode_stream_commit(cursor: _Cursor) -> StreamCommit:
     )
 
 
-def _decode_stream_abort(cursor: _Cursor) -> StreamAbort:
+def _decode_stream_abort(cursor: PayloadCursor) -> StreamAbort:
     xid, subxid = cursor.int32(), cursor.int32()
     if cursor.position == len(cursor.payload):
         return StreamAbort(xid=xid, subxid=subxid, abort_lsn=None, aborted_at=None)
     return StreamAbort(xid=xid, subxid=subxid, abort_lsn=cursor.lsn(), aborted_at=cursor.timestamp())
 
 
-def _decode_begin_prepare(cursor: _Cursor) -> BeginPrepare:
+def _decode_begin_prepare(cursor: PayloadCursor) -> BeginPrepare:
     return BeginPrepare(
         prepare_lsn=cursor.lsn(),
         end_lsn=cursor.lsn(),
@@ -334,7 +269,7 @@ def _decode_begin_prepare(cursor: _Cursor) -> BeginPrepare:
     )
 
 
-def _decode_prepare(cursor: _Cursor) -> Prepare:
+def _decode_prepare(cursor: PayloadCursor) -> Prepare:
     cursor.byte()  # flags, unused
     return Prepare(
         prepare_lsn=cursor.lsn(),
@@ -345,7 +280,7 @@ def _decode_prepare(cursor: _Cursor) -> Prepare:
     )
 
 
-def _decode_stream_prepare(cursor: _Cursor) -> StreamPrepare:
+def _decode_stream_prepare(cursor: PayloadCursor) -> StreamPrepare:
     cursor.byte()  # flags, unused
     return StreamPrepare(
         prepare_lsn=cursor.lsn(),
@@ -356,7 +291,7 @@ def _decode_stream_prepare(cursor: _Cursor) -> StreamPrepare:
     )
 
 
-def _decode_commit_prepared(cursor: _Cursor) -> CommitPrepared:
+def _decode_commit_prepared(cursor: PayloadCursor) -> CommitPrepared:
     cursor.byte()  # flags, unused
     return CommitPrepared(
         commit_lsn=cursor.lsn(),
@@ -367,7 +302,7 @@ def _decode_commit_prepared(cursor: _Cursor) -> CommitPrepared:
     )
 
 
-def _decode_rollback_prepared(cursor: _Cursor) -> RollbackPrepared:
+def _decode_rollback_prepared(cursor: PayloadCursor) -> RollbackPrepared:
     cursor.byte()  # flags, unused
     return RollbackPrepared(
         prepare_end_lsn=cursor.lsn(),
@@ -379,7 +314,7 @@ def _decode_rollback_prepared(cursor: _Cursor) -> RollbackPrepared:
     )
 
 
-_PLAIN: dict[MessageType, Callable[[_Cursor], Message]] = {
+_PLAIN: dict[MessageType, Callable[[PayloadCursor], Message]] = {
     MessageType.BEGIN: _decode_begin,
     MessageType.COMMIT: _decode_commit,
     MessageType.ORIGIN: _decode_origin,
@@ -395,7 +330,7 @@ _PLAIN: dict[MessageType, Callable[[_Cursor], Message]] = {
 }
 
 # These carry the xid first when they stand in a streamed block.
-_CARRIES_XID: dict[MessageType, Callable[[_Cursor, int | None], Message]] = {
+_CARRIES_XID: dict[MessageType, Callable[[PayloadCursor, int | None], Message]] = {
     MessageType.RELATION: _decode_relation,
     MessageType.TYPE: _decode_type,
     MessageType.INSERT: _decode_insert,

@@ -35,7 +35,7 @@ def writing(databases) -> Iterator[None]:
     def write() -> None:
         with connect(databases.source_admin_uri) as connection, connection.cursor() as cursor:
             for step in range(1_000_000):
-                if done.wait(0.01):
+                if done.wait(0.03):
                     return
                 ending = "rollback" if step % 7 == 0 else "commit"
                 cursor.execute(
@@ -43,7 +43,7 @@ def writing(databases) -> Iterator[None]:
                     f"update public.t set v = v || '.' where id % 50 = {step % 50};"
                     f"delete from public.t where id % 100 = {step % 100};"
                     f"insert into public.keyless values ({step % 3}, 'k');"
-                    f"update public.keyless set v = 'u' where n = {step % 5}; {ending}"
+                    f"update public.keyless set v = 'u' where n = {step % 3} and v = 'k'; {ending}"
                 )
 
     writer = threading.Thread(target=write)
