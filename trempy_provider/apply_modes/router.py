@@ -79,8 +79,8 @@ class Router:
 
 
 def was_loaded_before(state: TableState) -> bool:
-    """Tell whether the target table holds the rows of an earlier load."""
-    return state.load_finished_at is not None
+    """Tell whether the target table holds the rows of an earlier load, and of all changes since."""
+    return state.load_finished_at is not None and state.snapshot_lsn is not None
 
 
 def _operations(task: ReplicationTask, state: TableState) -> frozenset[Operation]:

@@ -84,8 +84,14 @@ def _watch_for_uncaptured(invocation: Invocation, lease: Lease) -> Iterator[None
     if lease.caught_up_lsn is None or invocation.is_child:
         yield
         return
-    connections, lsn = invocation.connections, lease.caught_up_lsn
-    with UncapturedWatch(invocation.task, source=connections.source, target=connections.target, lsn=lsn):
+    connections = invocation.connections
+    with UncapturedWatch(
+        invocation.task,
+        source=connections.source,
+        target=connections.target,
+        lsn=lease.caught_up_lsn,
+        stop=invocation.stop,
+    ):
         yield
 
 

@@ -28,12 +28,12 @@ from trempy_provider.errors import (
     TargetSchemaError,
 )
 from trempy_provider.jobs.lease import StopSignal
-from trempy_provider.jobs.load_context import LoadContext
-from trempy_provider.jobs.load_placement import replaces_rows
-from trempy_provider.jobs.load_records import begin_loads, lock_tables
-from trempy_provider.jobs.load_rounds import load_tables
+from trempy_provider.jobs.loading.context import LoadContext
+from trempy_provider.jobs.loading.placement import replaces_rows
+from trempy_provider.jobs.loading.records import begin_loads, lock_tables
+from trempy_provider.jobs.loading.rounds import load_tables
+from trempy_provider.jobs.loading.table_load import TableLoad
 from trempy_provider.jobs.progress import Phase, ProgressListener, SilentProgress
-from trempy_provider.jobs.table_load import TableLoad
 from trempy_provider.postgres.catalog import read_table, read_tables
 from trempy_provider.postgres.load_tables import holds_rows
 from trempy_provider.postgres.metadata import read_task

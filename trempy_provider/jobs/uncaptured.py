@@ -11,8 +11,9 @@ import logging
 import threading
 
 from trempy_provider.config.task import ReplicationTask
-from trempy_provider.errors import SlotInUseError, TrempyError
+from trempy_provider.errors import RetryPolicy, SlotInUseError, TrempyError
 from trempy_provider.jobs.capture import starting_point
+from trempy_provider.jobs.lease import StopSignal
 from trempy_provider.postgres.checkpoints import read_capture_progress
 from trempy_provider.postgres.session import Endpoint, Session, static_sql
 from trempy_provider.replication.lsn import Lsn
@@ -43,13 +44,20 @@ def note_nothing_uncaptured(
 
 
 class UncapturedWatch:
-    """Look again and again, in a thread, until everything before an LSN is captured; say what is missing."""
+    """Look again and again, in a thread, until everything before an LSN is captured; say what is missing.
 
-    def __init__(self, task: ReplicationTask, *, source: Endpoint, target: Endpoint, lsn: Lsn) -> None:
+    Where changes are missing for good, `stop` is set, and the block that was watched raises why.
+    """
+
+    def __init__(
+        self, task: ReplicationTask, *, source: Endpoint, target: Endpoint, lsn: Lsn, stop: StopSignal
+    ) -> None:
         self._task = task
         self._source = source
         self._target = target
         self._lsn = lsn
+        self._stop = stop
+        self._error: TrempyError | None = None
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._watch, name=JOB, daemon=True)
 
@@ -57,12 +65,14 @@ class UncapturedWatch:
         self._thread.start()
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._closed.set()
+        if kind is None and self._error is not None and self._stop.is_set():
+            raise self._error
 
     def _watch(self) -> None:
         pause_seconds = FIRST_PAUSE_SECONDS
-        while not self._closed.is_set():
+        while not self._closed.is_set() and not self._stop.is_set():
             answer = self._look()
             if answer:
                 return
@@ -75,13 +85,22 @@ class UncapturedWatch:
             self._closed.wait(pause_seconds)
 
     def _look(self) -> bool | None:
+        former, self._error = self._error, None
         try:
             return note_nothing_uncaptured(
                 self._task, source=self._source, target=self._target, lsn=self._lsn
             )
         except TrempyError as error:
-            logger.debug("whether changes wait to be captured is not known now: %s", error)
+            self._note(error, is_repeated=former is not None)
             return None
+
+    def _note(self, error: TrempyError, *, is_repeated: bool) -> None:
+        """Believe in a loss at the second look: a capture that starts may have moved the slot between reads."""
+        logger.debug("whether changes wait to be captured is not known now: %s", error)
+        if error.policy is RetryPolicy.AFTER_FIX:
+            self._error = error
+            if is_repeated:
+                self._stop.set("changes are missing")
 
 
 def _holds_changes(source: Session, task: ReplicationTask, lsn: Lsn) -> bool | None:

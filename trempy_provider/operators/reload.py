@@ -26,8 +26,7 @@ class TrempyReloadOperator(TrempyOperator):
         """Run the reload."""
         report = reload(
             run.task,
-            source=run.endpoints.source,
-            target=run.endpoints.target,
+            **run.endpoints.for_job(run.task),
             tables=list(self.tables) if self.tables else None,
             stop=run.stop,
         )

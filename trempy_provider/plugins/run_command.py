@@ -89,10 +89,10 @@ def run_reload(task: ReplicationTask, endpoints: TaskEndpoints, arguments: Names
     """Run reload."""
     return reload(
         task,
-        source=endpoints.source,
-        target=endpoints.target,
+        **endpoints.for_job(task),
         tables=arguments.tables,
         stop=StopSignal(),
+        progress=TerminalProgress(sys.stderr),
     )
 
 

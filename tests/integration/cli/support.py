@@ -94,8 +94,8 @@ class Command:
     def end(self) -> None:
         """Kill what a failed test has left, and remove the task."""
         for process in self.started:
-            if process.poll() is None:
-                process.kill()
+            process.kill()
+            if process.stdout is not None and not process.stdout.closed:
                 process.communicate()
 
 

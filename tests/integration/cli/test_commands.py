@@ -1,6 +1,7 @@
 """Every command does its job, and tells it in its exit code and its last line."""
 
 import json
+from urllib.parse import unquote, urlsplit
 
 from tests.integration.cli.support import finish
 from trempy_provider.broker.parameters import RabbitMqParameters
@@ -25,7 +26,9 @@ def test_commands_one_by_one_replicate_and_leave_nothing_behind(databases, rabbi
     assert command.done("full-load")["rows"] == 100
     assert command.done("full-load", "--table", "public.t")["ready_count"] == 1
 
-    databases.source_admin.execute("update public.t set v = 'w' where id < 10; delete from public.t where id > 90")
+    databases.source_admin.execute(
+        "update public.t set v = 'w' where id < 10; delete from public.t where id > 90"
+    )
     assert command.done("capture", "--until-caught-up")["end_reason"] == "caught_up"
     assert command.done("apply", "--until-caught-up")["change_count"] == 19
     command.assert_equal()
@@ -51,7 +54,9 @@ def test_commands_one_by_one_replicate_and_leave_nothing_behind(databases, rabbi
 def leftovers(command) -> list[str]:
     name, source, target = command.task_name, command.databases.source, command.databases.target
     left = [
-        *source.fetch_all("select slot_name::text from pg_replication_slots where slot_name = %s", [f"trempy_{name}"]),
+        *source.fetch_all(
+            "select slot_name::text from pg_replication_slots where slot_name = %s", [f"trempy_{name}"]
+        ),
         *source.fetch_all("select pubname::text from pg_publication"),
         *target.fetch_all("select nspname::text from pg_namespace where nspname = 'trempy'"),
     ]
@@ -73,7 +78,9 @@ def test_text_reports_name_table_state_and_lag(databases, trempy):
     assert ran.code == told.code == 0
     assert "end reason" in ran.stdout
     assert "state       idle" in told.stdout
-    assert "public.t  ready  100" in " ".join(told.stdout.split()).replace("public.t ready 100", "public.t  ready  100")
+    assert "public.t  ready  100" in " ".join(told.stdout.split()).replace(
+        "public.t ready 100", "public.t  ready  100"
+    )
     assert "of WAL to capture, 0 B to apply" in told.stdout
 
 
@@ -107,7 +114,9 @@ def test_full_load_task_is_run_without_a_broker(databases, trempy):
 
 def test_connections_are_read_from_airflows_variables(databases, trempy):
     make_table(databases)
-    command = trempy("public.t", task={"source_conn_id": "shop", "target_conn_id": "copy", "replication_type": "full_load"})
+    command = trempy(
+        "public.t", task={"source_conn_id": "shop", "target_conn_id": "copy", "replication_type": "full_load"}
+    )
     environment = {key: text for key, text in command.environment.items() if not key.startswith("TREMPY_")}
     environment["AIRFLOW_CONN_SHOP"] = databases.source_uri.replace("postgresql://", "postgres://")
     environment["AIRFLOW_CONN_COPY"] = json.dumps(as_airflow_json(databases.target_uri))
@@ -119,8 +128,6 @@ def test_connections_are_read_from_airflows_variables(databases, trempy):
 
 
 def as_airflow_json(uri: str) -> dict[str, object]:
-    from urllib.parse import unquote, urlsplit
-
     parts = urlsplit(uri)
     return {
         "conn_type": "postgres",
@@ -175,7 +182,14 @@ def test_uris_on_the_command_line_reach_the_halves_of_run(databases, trempy):
     make_table(databases)
     command = trempy("public.t")
     environment = {key: text for key, text in command.environment.items() if not key.startswith("TREMPY_")}
-    uris = ["--source", databases.source_uri, "--target", databases.target_uri, "--broker", command.rabbitmq_uri]
+    uris = [
+        "--source",
+        databases.source_uri,
+        "--target",
+        databases.target_uri,
+        "--broker",
+        command.rabbitmq_uri,
+    ]
 
     process = command.start("run", "--for", "1", *uris, environment=environment)
     result = finish(process)

@@ -16,6 +16,7 @@ from tests.support.wait import wait_until
 
 TABLES = (
     "create table public.t (id bigint generated always as identity primary key, v text);"
+    "create table public.markers (id int primary key);"
     "create table public.keyless (n int, v text); alter table public.keyless replica identity full"
 )
 
@@ -58,12 +59,12 @@ def writing(databases) -> Iterator[None]:
 def test_run_until_caught_up_has_applied_what_was_committed_before_the_call(databases, command):
     command.done("run", "--until-caught-up")
     with writing(databases):
-        databases.source_admin.execute("insert into public.t (v) values ('marker')")
+        databases.source_admin.execute("insert into public.markers values (1)")
 
         report = command.done("run", "--until-caught-up")
 
         assert report["end_reason"] == "caught_up"
-        assert databases.target.fetch_value("select count(*) from public.t where v like 'marker%'") == 1
+        assert databases.target.fetch_value("select count(*) from public.markers") == 1
     command.done("run", "--until-caught-up")
     command.assert_equal()
 
@@ -113,7 +114,9 @@ def test_second_capture_waits_its_turn_and_says_who_is_in_the_way(databases, com
     first.communicate()
     databases.source_admin.execute("insert into public.t (v) values ('inherited')")
     published = "select change_count from trempy.capture_progress"
-    wait_until(lambda: databases.target.fetch_value(published), timeout_seconds=25, what="the heir to capture")
+    wait_until(
+        lambda: databases.target.fetch_value(published), timeout_seconds=25, what="the heir to capture"
+    )
     inherited, _ = stop(heir)
 
     assert refused.code == 1
@@ -182,6 +185,11 @@ def test_run_killed_at_random_moments_and_run_again_converges(databases, command
             time.sleep(moment)
             process.kill()
             process.communicate()
+        process = command.start("run")
+        halves = halves_of(process)
+        time.sleep(random.uniform(0, 2))
+        os.kill(random.choice(list(halves.values())), signal.SIGKILL)
+        finish(process)
 
     report = command.done("run", "--until-caught-up")
 
@@ -215,3 +223,54 @@ def test_task_stopped_by_an_error_says_so_until_it_runs_again(databases, command
     assert "trempy reload" in lost.last_line
     assert told["state"] == "stopped"
     assert told["stop_reason"].startswith("capture: ")
+
+
+def test_apply_does_not_wait_for_changes_that_are_lost(databases, command):
+    command.done("setup")
+    slot = [f"trempy_{command.task_name}"]
+    databases.source_superuser.fetch_all("select pg_drop_replication_slot(%s)", slot)
+    databases.source_admin.execute("insert into public.markers values (1)")
+
+    lost = command.run("apply", "--until-caught-up")
+
+    assert lost.code == 1
+    assert "was dropped" in lost.last_line
+
+
+def test_setup_that_waits_for_others_is_stopped_at_once_and_done_later(databases, command):
+    with connect(databases.source_admin_uri) as blocking, blocking.cursor() as cursor:
+        cursor.execute("begin; insert into public.markers values (9)")
+        process = command.start("setup")
+        wait_until(lambda: sessions_waiting(databases.source_superuser), timeout_seconds=20)
+
+        result, seconds = stop(process)
+
+    assert result.code == 1
+    assert result.last_line.startswith("error: stopped: SIGTERM received — ")
+    assert seconds < 3
+    wait_until(lambda: not sessions_waiting(databases.source_superuser), timeout_seconds=20)
+    assert command.done("setup")["started_anew"]
+
+
+def test_full_load_is_stopped_at_once_and_goes_on_later(databases, command):
+    command.done("setup")
+    with connect(databases.source_admin_uri) as blocking, blocking.cursor() as cursor:
+        cursor.execute("begin; lock table public.t in access exclusive mode")
+        process = command.start("full-load")
+        wait_until(lambda: sessions_waiting(databases.source_superuser), timeout_seconds=20)
+
+        result, seconds = stop(process)
+
+    assert result.code == 1
+    assert result.last_line.startswith("error: stopped: ")
+    assert seconds < 3
+    assert command.done("full-load")["rows"] >= 500
+    command.assert_equal()
+
+
+def sessions_waiting(database) -> int:
+    """Count the task's sessions that wait for a lock."""
+    return database.fetch_value(
+        "select count(*) from pg_stat_activity where application_name like 'trempy/%'"
+        " and wait_event_type = 'Lock' and datname = current_database()"
+    )

@@ -9,8 +9,8 @@ import pytest
 
 from tests.support.wait import wait_until
 from trempy_provider.errors import JobInProgressError, StoppedError
-from trempy_provider.jobs import load_rounds, load_streams
 from trempy_provider.jobs.lease import StopSignal
+from trempy_provider.jobs.loading import rounds, streams
 from trempy_provider.jobs.progress import Phase
 from trempy_provider.postgres.load_snapshot import LoadSnapshot
 from trempy_provider.postgres.table_states import LoadState
@@ -28,8 +28,8 @@ full_load(task, source=endpoint(sys.argv[2], task.task_name, "source"),
 
 @pytest.fixture
 def quick_pauses(monkeypatch):
-    monkeypatch.setattr(load_streams, "PAUSES_SECONDS", (0.1,) * 6)
-    monkeypatch.setattr(load_rounds, "PAUSES_SECONDS", (0.1,) * 6)
+    monkeypatch.setattr(streams, "PAUSES_SECONDS", (0.1,) * 6)
+    monkeypatch.setattr(rounds, "PAUSES_SECONDS", (0.1,) * 6)
 
 
 @pytest.fixture
@@ -221,7 +221,7 @@ def test_a_second_process_is_refused_the_same_table_but_not_another(slow):
 
 
 def test_progress_is_told_and_recorded(slow, monkeypatch):
-    monkeypatch.setattr(load_rounds, "_RECORD_SECONDS", 0.0)
+    monkeypatch.setattr(rounds, "_RECORD_SECONDS", 0.0)
     seen = []
 
     class Listener:

@@ -61,12 +61,14 @@ def fate_of(router: Router, change: Change, oid: int = ONE) -> tuple[bool, bool]
         (LoadState.PENDING, {"load_finished_at": ONCE}, False, False),
         (LoadState.LOADING, {}, False, True),
         (LoadState.LOADING, {"snapshot_lsn": SNAPSHOT}, False, True),
-        (LoadState.LOADING, {"load_finished_at": ONCE}, True, True),
+        (LoadState.LOADING, {"load_finished_at": ONCE}, False, True),
+        (LoadState.LOADING, {"load_finished_at": ONCE, "snapshot_lsn": SNAPSHOT}, True, True),
         (LoadState.READY, {}, True, False),
         (LoadState.READY, {"snapshot_lsn": SNAPSHOT}, True, False),
         (LoadState.READY, {"snapshot_lsn": SNAPSHOT, "load_finished_at": ONCE}, True, False),
         (LoadState.ERROR, {}, False, False),
-        (LoadState.ERROR, {"load_finished_at": ONCE}, True, False),
+        (LoadState.ERROR, {"load_finished_at": ONCE}, False, False),
+        (LoadState.ERROR, {"load_finished_at": ONCE, "snapshot_lsn": SNAPSHOT}, True, False),
     ],
 )
 @pytest.mark.parametrize("kind", ["row", "truncate"])

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from trempy_provider.errors import SourceError, TrempyError
-from trempy_provider.jobs.load_context import LoadContext
-from trempy_provider.jobs.load_placement import CollectedRows, place_rows
+from trempy_provider.jobs.loading.context import LoadContext
+from trempy_provider.jobs.loading.placement import CollectedRows, place_rows
 from trempy_provider.jobs.progress import Phase, TableProgress
 from trempy_provider.postgres.catalog import read_table
 from trempy_provider.postgres.copy import copy_out_sql, copy_rows

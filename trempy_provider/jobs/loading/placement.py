@@ -16,7 +16,7 @@ from trempy_provider.apply_modes.applier import silence_triggers
 from trempy_provider.apply_modes.replay import replay_held_changes
 from trempy_provider.config.task import ReplicationTask
 from trempy_provider.errors import JobInProgressError, RetryPolicy, TargetSchemaError
-from trempy_provider.jobs.load_context import LoadContext
+from trempy_provider.jobs.loading.context import LoadContext
 from trempy_provider.jobs.progress import Phase
 from trempy_provider.postgres.catalog import read_table
 from trempy_provider.postgres.checkpoints import lock_checkpoint

@@ -13,12 +13,12 @@ from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 
 from trempy_provider.errors import SourceUnavailableError, TargetError, TrempyError
-from trempy_provider.jobs.load_context import LoadContext
-from trempy_provider.jobs.load_queue import Work
-from trempy_provider.jobs.load_records import LoadRecords
-from trempy_provider.jobs.load_streams import PAUSES_SECONDS, LoadStreams
+from trempy_provider.jobs.loading.context import LoadContext
+from trempy_provider.jobs.loading.queue import Work
+from trempy_provider.jobs.loading.records import LoadRecords
+from trempy_provider.jobs.loading.streams import PAUSES_SECONDS, LoadStreams
+from trempy_provider.jobs.loading.table_load import TableLoad
 from trempy_provider.jobs.progress import ProgressListener
-from trempy_provider.jobs.table_load import TableLoad
 from trempy_provider.postgres.load_plan import plan_parts, read_leaves
 from trempy_provider.postgres.load_snapshot import LoadSnapshot
 

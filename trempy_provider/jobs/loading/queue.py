@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from trempy_provider.errors import TrempyError
-from trempy_provider.jobs.table_load import TableLoad
+from trempy_provider.jobs.loading.table_load import TableLoad
 from trempy_provider.postgres.load_plan import Part
 
 

@@ -21,10 +21,10 @@ from trempy_provider.errors import (
     TargetUnavailableError,
     TrempyError,
 )
-from trempy_provider.jobs.load_context import LoadContext
-from trempy_provider.jobs.load_placement import FOREIGN_KEY_VIOLATION, is_placed
-from trempy_provider.jobs.load_queue import LoadQueue, Work
-from trempy_provider.jobs.table_load import TableLoad
+from trempy_provider.jobs.loading.context import LoadContext
+from trempy_provider.jobs.loading.placement import FOREIGN_KEY_VIOLATION, is_placed
+from trempy_provider.jobs.loading.queue import LoadQueue, Work
+from trempy_provider.jobs.loading.table_load import TableLoad
 from trempy_provider.postgres.copy import CopyCommitError
 from trempy_provider.postgres.load_plan import Part
 from trempy_provider.postgres.load_snapshot import LoadSnapshot, SnapshotLostError

@@ -11,9 +11,9 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from trempy_provider.errors import JobInProgressError
-from trempy_provider.jobs.load_context import LoadContext
+from trempy_provider.jobs.loading.context import LoadContext
+from trempy_provider.jobs.loading.table_load import TableLoad
 from trempy_provider.jobs.progress import Phase
-from trempy_provider.jobs.table_load import TableLoad
 from trempy_provider.postgres.load_tables import drop_table_sql, load_table_name
 from trempy_provider.postgres.session import Session, static_sql
 from trempy_provider.postgres.table_states import LoadState, TableState, update_table_state
