@@ -1,4 +1,7 @@
-"""Why a task needs a person, kept in its metadata for `status`."""
+"""Why a task needs a person, kept in its metadata for `status` and for whoever comes later.
+
+That the record itself fails ends nothing: the job has its own error, or finds out by itself.
+"""
 
 from __future__ import annotations
 
@@ -16,25 +19,32 @@ logger = logging.getLogger(__name__)
 @contextmanager
 def recording_stop(target: Endpoint, *, job: str) -> Iterator[None]:
     """Forget the job's earlier stop while the block runs, and record an error that needs a person."""
-    with _best_effort(), target.connect(job) as session:
-        row = read_task(session, target.task_name)
-        if row is not None and (row.stop_reason or "").startswith(f"{job}: "):
-            clear_stop(session, target.task_name)
+    clear_stop_of(target, job=job)
     try:
         yield
     except ConfigurationError:
         raise
     except TrempyError as error:
         if error.policy is RetryPolicy.AFTER_FIX:
-            with _best_effort(), target.connect(job) as session:
-                record_stop(session, target.task_name, f"{job}: {error} {error.hint}")
+            record_stop_of(target, job=job, reason=f"{error} {error.hint}")
         raise
 
 
-@contextmanager
-def _best_effort() -> Iterator[None]:
-    """Let nothing of the record end the command: the job finds out by itself."""
+def record_stop_of(target: Endpoint, *, job: str, reason: str) -> None:
+    """Record the reason under the job's name."""
     try:
-        yield
+        with target.connect(job) as session:
+            record_stop(session, target.task_name, f"{job}: {reason}")
     except TrempyError as error:
-        logger.debug("the reason of a stop could not be recorded or looked up: %s", error)
+        logger.warning("The reason of the stop could not be recorded: %s", error)
+
+
+def clear_stop_of(target: Endpoint, *, job: str) -> None:
+    """Forget the reason if this job recorded it: a job that works says nothing about the others."""
+    try:
+        with target.connect(job) as session:
+            row = read_task(session, target.task_name)
+            if row is not None and (row.stop_reason or "").startswith(f"{job}: "):
+                clear_stop(session, target.task_name)
+    except TrempyError as error:
+        logger.debug("The reason of an earlier stop could not be looked up: %s", error)

@@ -22,8 +22,8 @@ from trempy_provider.hooks.endpoints import TaskEndpoints, endpoints_of
 from trempy_provider.hooks.rabbitmq import RabbitMQHook, queue_url
 from trempy_provider.hooks.settings import find_settings, refuse_unsupported
 from trempy_provider.jobs.lease import StopSignal
+from trempy_provider.jobs.stop_record import clear_stop_of, record_stop_of
 from trempy_provider.operators.links import RabbitMQQueueLink
-from trempy_provider.operators.stops import clear_stop_of, record_stop_of
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
