@@ -8,11 +8,11 @@ from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from sandbox.airflow import AirflowServer
 from sandbox.airflow_api import AirflowApi
 from sandbox.demo.broker import RabbitMqContainer, choose_broker
+from sandbox.demo.connections import BrokerAddress, create_connections
 from sandbox.demo.databases import DemoDatabase, create_shop, create_source, create_target
 from sandbox.demo.down import end, remove
 from sandbox.demo.state import REPOSITORY, STATE_DIRECTORY, create_state
@@ -109,10 +109,10 @@ class LocalStack:
         self, source: DemoDatabase, target: DemoDatabase, broker: RabbitMqServer | RabbitMqContainer
     ) -> None:
         with self._terminal.step("Airflow connections", logs=[self.airflow.log_path]) as step:
-            api = self.airflow.api
-            api.set_connection("trempy_source", _database_fields("trempy_source", source.provider_uri))
-            api.set_connection("trempy_target", _database_fields("trempy_target", target.provider_uri))
-            api.set_connection("trempy_broker", _broker_fields(broker))
+            address = BrokerAddress(
+                "127.0.0.1", broker.amqp_port, broker.user, broker.password, broker.management_url
+            )
+            create_connections(self.airflow.api, source=source, target=target, broker=address)
             step.conclude("trempy_source, trempy_target, trempy_broker; no superuser among their roles")
 
 
@@ -129,30 +129,6 @@ def _server_directory() -> Path:
     if os.geteuid() != 0 or all(path.stat().st_mode & 0o001 for path in parents):
         return STATE_DIRECTORY
     return Path(tempfile.mkdtemp(prefix="trempy-demo-"))
-
-
-def _database_fields(conn_type: str, uri: str) -> dict[str, object]:
-    parts = urlsplit(uri)
-    return {
-        "conn_type": conn_type,
-        "host": parts.hostname,
-        "port": parts.port,
-        "login": parts.username,
-        "password": parts.password,
-        "schema": parts.path.removeprefix("/"),
-    }
-
-
-def _broker_fields(broker: RabbitMqServer | RabbitMqContainer) -> dict[str, object]:
-    return {
-        "conn_type": "rabbitmq",
-        "host": "127.0.0.1",
-        "port": broker.amqp_port,
-        "login": broker.user,
-        "password": broker.password,
-        "schema": "/",
-        "extra": f'{{"management_url": "{broker.management_url}"}}',
-    }
 
 
 def _addresses(airflow: AirflowServer, broker: RabbitMqServer | RabbitMqContainer) -> dict[str, str]:

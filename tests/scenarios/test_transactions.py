@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import threading
+import time
 
 from tests.support.databases import connect
+from tests.support.replication import Background
+from trempy_provider.jobs.lease import StopSignal
 
 SMALL_BATCHES = {"cdc_settings": {"batch_max_rows": 50}}
 
@@ -51,4 +54,26 @@ def test_reader_of_the_target_never_sees_half_a_transaction(databases, replicate
     reader.join()
 
     assert seen == {(4000, 40)}
+    replication.assert_equal()
+
+
+def test_batches_grow_while_apply_is_behind(databases, replicate):
+    databases.source_admin.execute("create table public.t (id int primary key, v int)")
+    replication = replicate("public.t")
+    replication.setup()
+    replication.load()
+    stop = StopSignal()
+    captured = Background(lambda: replication.capture(seconds=60, stop=stop))
+
+    with connect(databases.source_admin_uri) as connection, connection.cursor() as cursor:
+        for number in range(300):
+            cursor.execute("insert into public.t values (%s, 0)", (number,))
+            time.sleep(0.01)
+    replication.apply(seconds=4)
+    stop.set()
+    report = captured.result()
+
+    assert report.transaction_count == 300
+    assert report.batch_count < 60
+    replication.catch_up()
     replication.assert_equal()

@@ -20,6 +20,7 @@ from typing import Any
 from trempy_provider.broker.base import Broker, OutgoingMessage
 from trempy_provider.config.task import ReplicationTask
 from trempy_provider.errors import MetadataError, TrempyError
+from trempy_provider.jobs.backlog import Backlog
 from trempy_provider.jobs.backoff import Backoff
 from trempy_provider.jobs.lease import EndReason, Lease, StopSignal
 from trempy_provider.postgres.checkpoints import advance_capture_progress, read_capture_progress
@@ -140,6 +141,7 @@ class _Capture:
             previous_lsn=previous_lsn,
             limits=BatchLimits(max_rows=task.cdc.batch_max_rows, max_bytes=task.cdc.batch_max_bytes),
         )
+        self._backlog = Backlog(self._target, task.task_name)
         now = time.monotonic()
         self._waiting_since = self._active_at = self._confirmed_at = self._idle_at = self._asked_at = now
 
@@ -193,13 +195,14 @@ class _Capture:
             self._position = max(self._position, position)
 
     def _publish_waiting(self, stop: StopSignal) -> None:
-        """Publish whole transactions at once when the broker is free, else let the batch grow."""
+        """Publish whole transactions at once while broker and apply keep up, else let the batch grow."""
         assert self._publisher is not None
         if not self._builder.has_whole_transactions:
             self._waiting_since = time.monotonic()
             return
         waited = time.monotonic() - self._waiting_since
-        if self._publisher.unconfirmed_count() == 0 or waited >= self._task.cdc.batch_max_age_seconds:
+        keeps_up = self._publisher.unconfirmed_count() == 0 and not self._backlog.is_behind()
+        if keeps_up or waited >= self._task.cdc.batch_max_age_seconds:
             batch = self._builder.take()
             assert batch is not None
             self._publish(batch, stop)
@@ -220,6 +223,7 @@ class _Capture:
             stop.raise_if_set()
         self._publisher.publish(message, stop=stop.is_set)
         self._position = max(self._position, batch.end_lsn)
+        self._backlog.note_published(batch.end_lsn)
         self._waiting_since = time.monotonic()
         self._report.batch_count += 1
         self._report.transaction_count += batch.transaction_count

@@ -95,7 +95,7 @@ class UncapturedWatch:
             return None
 
     def _note(self, error: TrempyError, *, is_repeated: bool) -> None:
-        """Believe in a loss at the second look: a capture that starts may have moved the slot between reads."""
+        """Believe in a loss at the second look: a capture may have moved the slot between two reads."""
         logger.debug("whether changes wait to be captured is not known now: %s", error)
         if error.policy is RetryPolicy.AFTER_FIX:
             self._error = error

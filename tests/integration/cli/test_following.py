@@ -199,7 +199,7 @@ def test_run_killed_at_random_moments_and_run_again_converges(databases, command
 
 def test_two_runs_at_once_replicate_once(databases, command):
     with writing(databases):
-        both = [command.start("run", "--for", "4", "--json") for _ in range(2)]
+        both = [command.start("run", "--for", "3", "--json") for _ in range(2)]
         results = [finish(process) for process in both]
     command.done("run", "--until-caught-up")
 
