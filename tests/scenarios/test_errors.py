@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from tests.support.databases import connect
+from tests.support.replication import Background
+from tests.support.wait import wait_until
 from trempy_provider.errors import ApplyError, TargetSchemaError
+from trempy_provider.jobs.lease import StopSignal
 
 
 def prepared(databases, replicate, **options):
@@ -91,6 +95,8 @@ def test_dead_letter_may_be_passed_over(databases, replicate):
     assert databases.target.fetch_all("select id, v from public.t where id >= 10") == [(10, 0), (11, 11)]
     assert replication.broker.depths().dead_letters == 1
     assert replication.metadata("select count(*) from trempy.dead_letters") == [(1,)]
+    replication.apply()
+    assert replication.broker.depths().dead_letters == 1
 
 
 def test_column_the_target_lacks_stops_with_its_name(databases, replicate):
@@ -104,5 +110,27 @@ def test_column_the_target_lacks_stops_with_its_name(databases, replicate):
         replication.apply()
 
     databases.target_admin.execute("alter table public.t add extra text")
+    replication.apply()
+    replication.assert_equal()
+
+
+def test_stop_interrupts_a_statement_that_waits(databases, replicate):
+    replication = prepared(databases, replicate)
+    databases.source_admin.execute("insert into public.t values (9, 9)")
+    replication.capture()
+    stop = StopSignal()
+
+    with connect(databases.target_admin_uri) as connection, connection.cursor() as cursor:
+        cursor.execute("begin; lock table public.t in access exclusive mode")
+        applying = Background(lambda: replication.apply(seconds=60, stop=stop))
+        wait_until(
+            lambda: databases.target.fetch_value(
+                "select exists (select from pg_locks where not granted and relation = 'public.t'::regclass)"
+            ),
+            what="apply to wait for the table",
+        )
+        stop.set()
+        assert applying.result(timeout_seconds=3).end_reason == "stopped"
+
     replication.apply()
     replication.assert_equal()

@@ -10,6 +10,7 @@ from trempy_provider.broker.publisher import RabbitMqPublisher
 from trempy_provider.errors import GapError, SlotLostError, WrongSystemError
 from trempy_provider.jobs import capture as capture_module
 from trempy_provider.jobs.caught_up import current_position
+from trempy_provider.jobs.watch import open_slot_watch
 
 
 @pytest.fixture
@@ -118,3 +119,44 @@ def test_purged_queue_is_noticed_as_a_gap(followed):
         followed.apply(seconds=10)
 
     assert "reload" in raised.value.hint
+
+
+def test_slot_recreated_while_nobody_captures_is_not_watched(followed):
+    insert(followed)
+    followed.databases.source.execute(f"select pg_drop_replication_slot('{followed.task.slot_name}')")
+    insert(followed)
+    followed.databases.source.execute(
+        f"select pg_create_logical_replication_slot('{followed.task.slot_name}', 'pgoutput')"
+    )
+
+    with pytest.raises(SlotLostError, match="created again"):
+        open_slot_watch(
+            followed.source,
+            followed.target,
+            slot_name=followed.task.slot_name,
+            publication_name=followed.task.publication_name,
+        )
+
+
+def test_check_beside_a_busy_capture_sees_no_gap(followed, monkeypatch):
+    monkeypatch.setattr(capture_module, "_CONFIRM_INTERVAL_SECONDS", 0.0)
+
+    with followed.running():
+        for _ in range(30):
+            insert(followed)
+            with followed.target.connect("test") as session:
+                capture_module.starting_point(
+                    followed.task.task_name, followed.task.slot_name, source=followed.source, target=session
+                )
+
+
+def test_lease_ends_while_the_broker_takes_nothing(followed, monkeypatch):
+    insert(followed)
+    monkeypatch.setattr(RabbitMqPublisher, "wait_for_room", lambda _self, *, timeout_seconds: False)
+
+    report = followed.capture(seconds=2)
+
+    assert report.end_reason == "deadline"
+    monkeypatch.undo()
+    followed.catch_up()
+    followed.assert_equal()

@@ -22,8 +22,9 @@ from trempy_provider.apply_modes.applier import Applier
 from trempy_provider.broker.base import Broker, Consumer, Delivery
 from trempy_provider.config.choices import DeadLetterPolicy
 from trempy_provider.config.task import ReplicationTask
-from trempy_provider.errors import GapError, RetryPolicy, TrempyError
+from trempy_provider.errors import GapError, RetryPolicy, TrempyError, WireFormatError
 from trempy_provider.jobs.backoff import Backoff
+from trempy_provider.jobs.cancelling import cancelling
 from trempy_provider.jobs.lease import EndReason, Lease, StopSignal
 from trempy_provider.postgres.checkpoints import (
     Checkpoint,
@@ -93,7 +94,10 @@ def apply(
     started_at = time.monotonic()
     while not report.end_reason:
         try:
-            with _Apply(task, target=target, broker=broker, report=report) as running:
+            with (
+                _Apply(task, target=target, broker=broker, report=report) as running,
+                cancelling(running.session, stop),
+            ):
                 report.end_reason = running.run(lease, stop, backoff).value
         except TrempyError as error:
             if stop.is_set() and error.policy is RetryPolicy.BY_ITSELF:
@@ -135,6 +139,11 @@ class _Apply:
         if self._consumer is not None:
             self._consumer.close()
         self._session.close()
+
+    @property
+    def session(self) -> Session:
+        """The session with the target."""
+        return self._session
 
     def run(self, lease: Lease, stop: StopSignal, backoff: Backoff) -> EndReason:
         assert self._consumer is not None
@@ -203,10 +212,6 @@ class _Apply:
         self._advance(batch, last)
 
     def _hold_chunk(self, batch: Batch, body: bytes) -> None:
-        assert batch.chunk is not None
-        if batch.chunk.index == 0:
-            name, session_id = self._task.task_name, batch.session_id
-            delete_chunks(self._session, name, until=batch.first_lsn, keep=session_id)
         hold_chunk(self._session, self._task.task_name, batch, body=body)
 
     def _apply_transactions(self, batch: Batch, checkpoint: Checkpoint) -> Transaction | None:
@@ -274,6 +279,7 @@ class _Apply:
             "first_lsn": headers.get("first_lsn"),
             "last_lsn": headers.get("last_lsn"),
             "reason": str(error),
+            "is_passed_over": skips,
         }
         with self._session.transaction():
             self._session.execute(static_sql("record_dead_letter"), parameters)
@@ -308,11 +314,15 @@ class _Apply:
                 logger.info("task %s: dead letter %s is applied", self._task.task_name, letter.message_id)
 
     def _applies(self, letter: Delivery) -> bool:
-        checkpoint = read_checkpoint(self._session, self._task.task_name)
-        batch = wire.decode(letter.body)
-        if batch.previous_lsn > checkpoint.end_lsn:
+        """Apply a dead letter if it comes next; leave one that was passed over, or that cannot be read."""
+        parameters = {"task_name": self._task.task_name, "message_id": letter.message_id}
+        if self._session.fetch_value(static_sql("is_passed_over"), parameters):
             return False
-        self._apply_body(letter.body)
+        try:
+            self._apply_body(letter.body)
+        except (GapError, WireFormatError) as error:
+            logger.warning("dead letter %s is left where it is: %s", letter.message_id, error)
+            return False
         return True
 
 

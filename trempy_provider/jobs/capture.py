@@ -19,7 +19,7 @@ from typing import Any
 
 from trempy_provider.broker.base import Broker, OutgoingMessage
 from trempy_provider.config.task import ReplicationTask
-from trempy_provider.errors import MetadataError, TrempyError
+from trempy_provider.errors import MetadataError, RetryPolicy, StoppedError, TrempyError
 from trempy_provider.jobs.backlog import Backlog
 from trempy_provider.jobs.backoff import Backoff
 from trempy_provider.jobs.lease import EndReason, Lease, StopSignal
@@ -43,6 +43,7 @@ _FRAMES_PER_TURN = 20_000
 _BUSY_TURN_FRAMES = 500
 _COALESCE_SECONDS = 0.002
 _LAST_CONFIRM_SECONDS = 10.0
+_STOP_CONFIRM_SECONDS = 0.5
 _ROOM_SECONDS = 1.0
 
 
@@ -90,10 +91,14 @@ def capture(
     started_at = time.monotonic()
     while not report.end_reason:
         try:
-            with _Capture(task, source=source, target=target, broker=broker, report=report) as running:
-                report.end_reason = running.run(lease, stop, backoff).value
+            with _Capture(
+                task, source=source, target=target, broker=broker, report=report, lease=lease
+            ) as running:
+                report.end_reason = running.run(stop, backoff).value
+        except StoppedError:
+            report.end_reason = (EndReason.STOPPED if stop.is_set() else EndReason.DEADLINE).value
         except TrempyError as error:
-            if stop.is_set():
+            if stop.is_set() and error.policy is RetryPolicy.BY_ITSELF:
                 report.end_reason = EndReason.STOPPED.value
                 break
             backoff.wait(error)
@@ -112,23 +117,29 @@ class _Capture:
         target: Endpoint,
         broker: Broker,
         report: CaptureReport,
+        lease: Lease,
     ) -> None:
         self._task = task
         self._report = report
-        self._counted = (0, 0, 0)
+        self._counted = (report.batch_count, report.change_count, report.published_bytes)
+        self._lease = lease
         self._target = target.connect("capture")
         self._stream: ChangeStream | None = None
         self._publisher = None
         try:
-            previous_lsn, start_lsn = starting_point(task, source=source, target=self._target)
+            starting_point(task.task_name, task.slot_name, source=source, target=self._target)
             self._publisher = broker.open_publisher()
             self._stream = open_stream(
                 source,
                 job="capture",
                 slot_name=task.slot_name,
                 publication_name=task.publication_name,
-                confirmed_lsn=start_lsn,
             )
+            # Only now is nobody else moving the slot.
+            previous_lsn, start_lsn = starting_point(
+                task.task_name, task.slot_name, source=source, target=self._target
+            )
+            self._stream.confirm(start_lsn)
         except BaseException:
             self.close()
             raise
@@ -158,7 +169,8 @@ class _Capture:
             self._publisher.close()
         self._target.close()
 
-    def run(self, lease: Lease, stop: StopSignal, backoff: Backoff) -> EndReason:
+    def run(self, stop: StopSignal, backoff: Backoff) -> EndReason:
+        lease = self._lease
         while True:
             frame_count = self._drain(stop)
             self._publish_waiting(stop)
@@ -166,7 +178,7 @@ class _Capture:
             backoff.succeeded()
             reason = EndReason.STOPPED if stop.is_set() else self._end_reason(lease)
             if reason is not None:
-                self._finish()
+                self._finish(_STOP_CONFIRM_SECONDS if stop.is_set() else _LAST_CONFIRM_SECONDS)
                 return reason
             self._wait(lease, frame_count)
 
@@ -221,6 +233,8 @@ class _Capture:
         while not self._publisher.wait_for_room(timeout_seconds=_ROOM_SECONDS):
             self._stream.keep_alive()
             stop.raise_if_set()
+            if self._lease.reached(None) is not None:
+                raise StoppedError("the lease ended while the broker took no messages")
         self._publisher.publish(message, stop=stop.is_set)
         self._position = max(self._position, batch.end_lsn)
         self._backlog.note_published(batch.end_lsn)
@@ -296,26 +310,27 @@ class _Capture:
         longest = _READ_SECONDS_WHILE_UNCONFIRMED if waiting else _READ_SECONDS
         self._stream.read_socket(timeout_seconds=lease.remaining_seconds(at_most=longest))
 
-    def _finish(self) -> None:
+    def _finish(self, timeout_seconds: float) -> None:
         """Wait for the broker's last confirms, so that the next lease need not send them again."""
         assert self._publisher is not None
-        self._publisher.wait_confirmed(timeout_seconds=_LAST_CONFIRM_SECONDS)
+        self._publisher.wait_confirmed(timeout_seconds=timeout_seconds)
         self._confirm(at_once=True)
 
 
-def starting_point(task: ReplicationTask, *, source: Endpoint, target: Session) -> tuple[Lsn, Lsn]:
+def starting_point(task_name: str, slot_name: str, *, source: Endpoint, target: Session) -> tuple[Lsn, Lsn]:
     """Return the end of the last batch published before the slot's position, and that position.
 
+    The slot is read before the progress: what is recorded first can only be further.
     Raise SlotLostError or WrongSystemError when the slot is not the task's own or not complete.
     """
-    row = read_task(target, task.task_name)
+    row = read_task(target, task_name)
     if row is None or row.slot_name is None or row.consistent_point is None:
-        raise MetadataError(f"task {task.task_name} has not been set up to follow changes")
-    progress = read_capture_progress(target, task.task_name)
-    known_lsn = max(progress.published_lsn, progress.seen_lsn) if progress.idle else progress.published_lsn
+        raise MetadataError(f"task {task_name} has not been set up to follow changes")
     with source.connect("capture") as session:
-        status = read_slot(session, task.slot_name)
-        verify_slot(row, status, read_identity(session), captured_lsn=known_lsn)
+        status, identity = read_slot(session, slot_name), read_identity(session)
+    progress = read_capture_progress(target, task_name)
+    known_lsn = max(progress.published_lsn, progress.seen_lsn) if progress.idle else progress.published_lsn
+    verify_slot(row, status, identity, captured_lsn=known_lsn)
     confirmed_lsn = status.confirmed_flush_lsn or NO_LSN
     return min(confirmed_lsn, progress.published_lsn), confirmed_lsn
 

@@ -27,6 +27,13 @@ def current_position(source: Endpoint) -> Lsn:
         return flushed
 
 
+def current_time(source: Endpoint) -> datetime:
+    """Return the source's clock."""
+    with source.connect("position") as session:
+        moment: datetime = session.fetch_value("select clock_timestamp()")
+        return moment
+
+
 def is_caught_up(
     target: Endpoint,
     task_name: str,

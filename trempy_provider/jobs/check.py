@@ -195,8 +195,9 @@ def _known_task(task: ReplicationTask, row: TaskRow, source: Session, target: Se
     identity = read_identity(source)
     verify_identity(row, identity)
     if task.captures_changes and row.consistent_point is not None:
-        progress = read_capture_progress(target, task.task_name)
+        # The slot first: what is recorded first can only be further.
         status = read_slot(source, row.slot_name or task.slot_name)
+        progress = read_capture_progress(target, task.task_name)
         # Only while idle may the slot be ahead of what was published.
         captured = max(progress.published_lsn, progress.seen_lsn) if progress.idle else progress.published_lsn
         verify_slot(row, status, identity, captured_lsn=captured)

@@ -35,7 +35,9 @@ def note_nothing_uncaptured(
         progress = read_capture_progress(target_session, task.task_name)
         if max(progress.seen_lsn, progress.published_lsn) >= lsn:
             return True
-        starting_point(task, source=source, target=target_session)  # raises where changes are missing
+        starting_point(
+            task.task_name, task.slot_name, source=source, target=target_session
+        )  # raises where changes are missing
         with source.connect(JOB) as source_session:
             holds_changes = _holds_changes(source_session, task, lsn)
         if holds_changes is False:

@@ -13,6 +13,7 @@ import threading
 import time
 
 from trempy_provider.errors import TrempyError
+from trempy_provider.jobs.capture import starting_point
 from trempy_provider.postgres.checkpoints import advance_capture_progress, read_capture_progress
 from trempy_provider.postgres.session import Endpoint
 from trempy_provider.postgres.stream import ChangeStream, Keepalive, open_stream
@@ -94,6 +95,15 @@ def open_slot_watch(
     publication_name: str,
     interval_seconds: float = ADVANCE_INTERVAL_SECONDS,
 ) -> SlotWatch:
-    """Start watching; raise SlotInUseError while another process reads the slot."""
+    """Start watching; raise SlotInUseError while another process reads the slot.
+
+    Raise SlotLostError or WrongSystemError when changes are missing: to watch on would hide it.
+    """
     stream = open_stream(source, job=JOB, slot_name=slot_name, publication_name=publication_name)
+    try:
+        with target.connect(JOB) as session:
+            starting_point(target.task_name, slot_name, source=source, target=session)
+    except BaseException:
+        stream.close()
+        raise
     return SlotWatch(stream, target=target, interval_seconds=interval_seconds)

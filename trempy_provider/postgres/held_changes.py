@@ -85,9 +85,9 @@ def read_chunks(session: Session, task_name: str, *, last: Batch) -> Iterator[Ba
         yield wire.decode(bytes(body))
 
 
-def delete_chunks(session: Session, task_name: str, *, until: Lsn, keep: str | None = None) -> None:
-    """Forget the chunks of transactions committed at or before `until`, but those of session `keep`."""
+def delete_chunks(session: Session, task_name: str, *, until: Lsn) -> None:
+    """Forget the chunks of transactions committed at or before `until`."""
     session.execute(
         static_sql("delete_chunks_until"),
-        {"task_name": task_name, "commit_lsn": str(until), "keep_chunk_id": keep},
+        {"task_name": task_name, "commit_lsn": str(until)},
     )

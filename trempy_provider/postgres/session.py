@@ -36,6 +36,7 @@ PINNED_SETTINGS = {
     "statement_timeout": "0",
     "idle_in_transaction_session_timeout": "0",
     "lock_timeout": "60s",
+    "synchronous_commit": "on",
 }
 Query = str | bytes | sql.Composable
 

@@ -12,7 +12,7 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException
 from trempy_provider.errors import ConfigurationError, RetryPolicy, TrempyError
 from trempy_provider.hooks.endpoints import TaskEndpoints, endpoints_of
 from trempy_provider.hooks.settings import find_settings
-from trempy_provider.jobs.caught_up import current_position, is_caught_up
+from trempy_provider.jobs.caught_up import current_position, current_time, is_caught_up
 from trempy_provider.replication.lsn import Lsn
 from trempy_provider.triggers.caught_up import CaughtUpTrigger
 
@@ -93,12 +93,19 @@ class ReplicationCaughtUpSensor(BaseSensorOperator):
             if self.lsn and self.committed_at:
                 raise ConfigurationError("the sensor takes lsn or committed_at, not both")
             if self.committed_at:
-                return None, _read_time(self.committed_at).isoformat()
+                return self._goal_of_time(_read_time(self.committed_at))
             if self.lsn:
                 return str(Lsn.parse(self.lsn)), None
             return str(current_position(self._endpoints().source)), None
         except TrempyError as error:
             raise _in_airflow_terms(error) from error
+
+    def _goal_of_time(self, committed_at: datetime) -> tuple[str | None, str | None]:
+        """Once the source's clock is past the time, its position tells more exactly than any clock."""
+        source = self._endpoints().source
+        if current_time(source) > committed_at:
+            return str(current_position(source)), None
+        return None, committed_at.isoformat()
 
     def _endpoints(self) -> TaskEndpoints:
         return endpoints_of(find_settings(self.task_name).load())

@@ -1,7 +1,7 @@
--- Record what capture has published, before the slot may move.
+-- Record what capture has published, before the slot may move; a late writer never takes anything back.
 update trempy.capture_progress
-set published_lsn = %(published_lsn)s,
-    idle = %(idle)s,
+set published_lsn = greatest(published_lsn, %(published_lsn)s::pg_lsn),
+    idle = case when %(published_lsn)s::pg_lsn >= published_lsn then %(idle)s else idle end,
     seen_lsn = greatest(seen_lsn, %(seen_lsn)s::pg_lsn),
     seen_at = clock_timestamp(),
     batch_count = batch_count + %(batch_count)s,

@@ -105,6 +105,7 @@ create table trempy.dead_letters (
     first_lsn          pg_lsn,
     last_lsn           pg_lsn,
     reason             text not null,
+    is_passed_over     boolean not null default false,  -- the task went on without it
     occurred_at        timestamptz not null default now(),
     unique (task_name, message_id)
 );
