@@ -12,6 +12,7 @@ from trempy_provider.jobs.caught_up import current_position
 from trempy_provider.jobs.full_load import full_load
 from trempy_provider.jobs.lease import Lease, StopSignal
 from trempy_provider.jobs.setup import setup
+from trempy_provider.replication.lsn import Lsn
 from trempy_provider.sensors.caught_up import ReplicationCaughtUpSensor
 
 
@@ -65,15 +66,24 @@ def test_sensor_is_content_at_once_when_the_target_has_caught_up(prepared, task)
     assert sensor(task, lsn=position).execute({}) == {"lsn": position, "committed_at": None}
 
 
-def test_sensor_waits_for_a_commit_time(prepared, task):
-    moment = datetime.now(timezone.utc)
-    future = (moment + timedelta(hours=1)).isoformat()
+def test_time_that_is_over_on_the_source_becomes_a_position(prepared, task):
     prepared.source_admin.execute("insert into public.orders values (1)")
+    before = current_position(endpoints_of(task).source)
+    moment = datetime.now(timezone.utc)
+
+    position, committed_at = sensor(task, committed_at=moment.isoformat())._goal()
+
+    assert Lsn.parse(position) >= before
+    assert committed_at is None
+
+
+def test_sensor_waits_for_a_commit_time_to_come(prepared, task):
+    future = (datetime.now(timezone.utc) + timedelta(hours=1)).isoformat()
     catch_up(task)
 
-    assert sensor(task, committed_at=moment.isoformat()).execute({})["committed_at"] == moment.isoformat()
     with pytest.raises(TaskDeferred) as deferred:
         sensor(task, committed_at=future).execute({})
+
     assert deferred.value.trigger.committed_at == future
 
 
