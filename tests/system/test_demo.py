@@ -139,7 +139,11 @@ def test_killed_demo_is_cleared_away_by_the_next_one(demo: Demo) -> None:
     try:
         wait_until(lambda: read_pid(demo.directory) == second.pid, timeout_seconds=60, what="the second demo")
 
-        assert not processes_below(places - {demo.directory})
+        wait_until(
+            lambda: not processes_below(places - {demo.directory}),
+            timeout_seconds=60,
+            what="the first demo's processes to end",
+        )
     finally:
         take_down(demo.directory)
         second.communicate(timeout=END_SECONDS)
