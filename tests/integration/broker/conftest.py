@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from sandbox.rabbitmq import RabbitMqServer
-from tests.integration.broker.support import Proxy
+from tests.support.proxy import Proxy
 from tests.support.servers import GivenBroker
 from trempy_provider.broker.parameters import RabbitMqParameters
 from trempy_provider.broker.rabbitmq import RabbitMqBroker

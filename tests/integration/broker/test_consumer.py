@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.integration.broker.support import Proxy, make_message, publish_all
+from tests.integration.broker.support import make_message, publish_all
+from tests.support.proxy import Proxy
 from tests.support.wait import wait_until
 from trempy_provider.broker import consumer as consumer_module
 from trempy_provider.broker.base import Delivery

@@ -11,7 +11,8 @@ import pika
 import pytest
 from pika.adapters.blocking_connection import BlockingChannel
 
-from tests.integration.broker.support import Proxy, make_message, publish_all
+from tests.integration.broker.support import make_message, publish_all
+from tests.support.proxy import Proxy
 from tests.support.wait import wait_until
 from trempy_provider.broker.parameters import RabbitMqParameters
 from trempy_provider.broker.publisher import RabbitMqPublisher

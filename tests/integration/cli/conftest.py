@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.cli.support import Command
+from tests.support.command import Command
 from tests.support.databases import DatabasePair
 from trempy_provider.broker.parameters import RabbitMqParameters
 from trempy_provider.broker.rabbitmq import RabbitMqBroker

@@ -3,7 +3,7 @@
 import json
 from urllib.parse import unquote, urlsplit
 
-from tests.integration.cli.support import finish
+from tests.support.command import finish
 from trempy_provider.broker.parameters import RabbitMqParameters
 from trempy_provider.broker.rabbitmq import RabbitMqBroker
 from trempy_provider.errors import TopologyError

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.integration.cli.support import finish, halves_of, is_running, stop
+from tests.support.command import finish, halves_of, is_running, stop
 from tests.support.databases import connect
 from tests.support.wait import wait_until
 

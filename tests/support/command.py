@@ -16,7 +16,7 @@ from tests.support.databases import DatabasePair
 from tests.support.replication import settings
 from tests.support.wait import wait_until
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 SECRET_VARIABLES = ("TREMPY_", "AIRFLOW_CONN_")
 
 
