@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from tests.support.tasks import make_task
 from trempy_provider.apply_modes.projection import Projection, project
+from trempy_provider.config.value_types import TEXT
 from trempy_provider.postgres.table_states import LoadState, TableState
 from trempy_provider.postgres.tables import Column, Key, QualifiedName, Table
 from trempy_provider.replication.messages import Relation
@@ -49,4 +51,10 @@ def make_state(*key_columns: str, oid: int = 16384, name: str = "t", **fields: A
 def project_onto(relation: Relation, *key: str, table: Table | None = None) -> Projection:
     """Return the projection onto a table of the same columns, or onto `table`."""
     target = table or make_table(*relation.column_names, keys=(key,) if key else ())
-    return project(relation, state=make_state(*key), target=target)
+    return project(
+        relation,
+        types=[TEXT for _ in relation.columns],
+        task=make_task("test", [("public", "t")]),
+        state=make_state(*key),
+        target=target,
+    )

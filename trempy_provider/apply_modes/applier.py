@@ -22,6 +22,7 @@ from trempy_provider.config.task import ReplicationTask
 from trempy_provider.errors import TargetSchemaError
 from trempy_provider.postgres.catalog import read_tables
 from trempy_provider.postgres.held_changes import hold_changes
+from trempy_provider.postgres.relation_types import read_relation_types
 from trempy_provider.postgres.session import Session, static_sql
 from trempy_provider.postgres.table_states import read_table_states
 from trempy_provider.postgres.tables import QualifiedName, Table
@@ -146,7 +147,13 @@ class Applier:
         projection = self._projections.get(shape.payloads)
         if projection is None:
             state = self._router.states[shape.relation.oid]
-            projection = project(shape.relation, state=state, target=self._target_table(state.target))
+            projection = project(
+                shape.relation,
+                types=read_relation_types(self._session, shape),
+                task=self._task,
+                state=state,
+                target=self._target_table(state.target),
+            )
             self._projections[shape.payloads] = projection
         return projection
 

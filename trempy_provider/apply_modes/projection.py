@@ -1,16 +1,27 @@
-"""How the columns of a source table become those of its target table.
+"""How the rows of a source table become those of its target table.
 
-A projection is made for a relation as the stream describes it and a target table as the catalog has it.
-Everything that writes rows takes names, types and the key from here.
+A projection is a plan (filters and transformations) fitted to a relation as the stream describes it and to a
+target table as the catalog has it.
+Everything that writes rows takes names, types, values and the key from here.
+
+Rows are staged as the source sent them; the projection is the SELECT over them.
+A column that passes as it stands is staged in the target's type, so that its text is converted once.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from psycopg2 import sql
 
+from trempy_provider.config.expressions import Expression, source_column
+from trempy_provider.config.table_chain import ChainColumn
+from trempy_provider.config.task import ReplicationTask
+from trempy_provider.config.value_types import ValueType
 from trempy_provider.errors import TargetSchemaError
+from trempy_provider.postgres.expression_sql import ColumnWriter, expression_sql
+from trempy_provider.postgres.table_plan import TablePlan, plan_relation
 from trempy_provider.postgres.table_states import TableState
 from trempy_provider.postgres.tables import Column, Table
 from trempy_provider.replication.messages import Relation, Tuple
@@ -19,102 +30,206 @@ _OVERRIDES_IDENTITY = "a"  # GENERATED ALWAYS AS IDENTITY
 
 
 @dataclass(frozen=True, slots=True)
-class ProjectedColumn:
-    """A column of the target and where its value stands in the source's tuple."""
+class StagedColumn:
+    """A value of the source's tuple on its way: its place there, its name and type in a staging table."""
 
     name: str
     type_name: str
     position: int
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectedColumn:
+    """A column of the target.
+
+    `value` is an expression over the names of staged columns, `staged_indexes` are their places among them.
+    `position` is the place in the source's tuple of a value that passes as it stands, else None.
+    `has_same_type` says whether such a value has the same type on both sides.
+    """
+
+    name: str
+    type_name: str
+    value: Expression
+    staged_indexes: tuple[int, ...]
+    position: int | None
     has_same_type: bool
+    is_momentary: bool = False
 
     @property
     def identifier(self) -> sql.Identifier:
         """Return the name for composed SQL."""
         return sql.Identifier(self.name)
 
+    def value_sql(self, write_column: ColumnWriter) -> sql.Composable:
+        """Compose the value; `write_column` says how a staged column is written."""
+        return expression_sql(self.value, write_column)
+
 
 @dataclass(frozen=True, slots=True)
 class Projection:
     """A target table, the columns written, and the key that finds a row.
 
-    `key` is empty when rows are found by all their columns; `key_positions` are the key's places in the
-    source's tuple.
+    `key` are the target's columns made from the source's key, empty when rows are found by all columns;
+    `key_positions` are the places of the source's key in its tuple.
+    `is_plain`: every value passes as it stands, and every row.
     """
 
     source_oid: int
     target: sql.Identifier
     name: str
+    staged: tuple[StagedColumn, ...]
     columns: tuple[ProjectedColumn, ...]
     key: tuple[ProjectedColumn, ...]
+    key_positions: tuple[int, ...]
+    predicate: Expression | None
     has_key_index: bool
     overrides_identity: bool
 
     @property
-    def key_positions(self) -> tuple[int, ...]:
-        """The places of the key's columns in the source's tuple."""
-        return tuple(column.position for column in self.key)
+    def is_plain(self) -> bool:
+        """Tell whether every row passes, and every value as it stands."""
+        return self.predicate is None and all(column.position is not None for column in self.columns)
 
     @property
     def staged_columns(self) -> tuple[tuple[str, str], ...]:
-        """Names and types of the columns, for a staging table."""
-        return tuple((column.name, column.type_name) for column in self.columns)
+        """Names and types of a staging table's columns."""
+        return tuple((column.name, column.type_name) for column in self.staged)
+
+    def staged_values(self, row: Tuple) -> Tuple:
+        """Return the values of a source row in the order of `staged`."""
+        return tuple([row[column.position] for column in self.staged])
 
     def values(self, row: Tuple) -> Tuple:
-        """Return the values of a source row in the order of `columns`."""
-        return tuple([row[column.position] for column in self.columns])
+        """Return the values of a source row in the order of `columns`, all of which pass as they stand."""
+        return tuple([row[column.position] for column in self.columns if column.position is not None])
 
 
-def project(relation: Relation, *, state: TableState, target: Table) -> Projection:
-    """Return the projection of a relation onto its target table.
+def project(
+    relation: Relation,
+    *,
+    types: Sequence[ValueType],
+    task: ReplicationTask,
+    state: TableState,
+    target: Table,
+) -> Projection:
+    """Return the projection of a relation onto its target table; `types` are those of its columns.
 
     Raise TargetSchemaError naming the column when the target cannot take the relation's rows.
     """
-    by_name = {column.name: column for column in target.columns}
-    columns = tuple(
-        _project_column(relation, position, by_name, state)
-        for position, name in enumerate(relation.column_names)
-        if name not in by_name or not by_name[name].generated
-    )
-    return Projection(
-        source_oid=relation.oid,
-        target=target.name.identifier,
-        name=str(target.name),
-        columns=columns,
-        key=_key(columns, state),
-        has_key_index=_has_key_index(target, state),
-        overrides_identity=any(column.identity == _OVERRIDES_IDENTITY for column in target.columns),
-    )
+    plan = plan_relation(task, relation, source=state.source, key_columns=state.key_columns, types=types)
+    return _Fitting(relation, types, plan, state, target).projection()
 
 
-def _project_column(
-    relation: Relation, position: int, by_name: dict[str, Column], state: TableState
-) -> ProjectedColumn:
-    source = relation.columns[position]
-    target = by_name.get(source.name)
-    if target is None:
-        raise TargetSchemaError(
-            f"target table {state.target} has no column {source.name!r}, source table {state.source} has it",
-            hint=f"Add the column {source.name!r} to {state.target}, then start the task again.",
+class _Fitting:
+    """Fit a plan to a relation and a target table."""
+
+    def __init__(
+        self,
+        relation: Relation,
+        types: Sequence[ValueType],
+        plan: TablePlan,
+        state: TableState,
+        target: Table,
+    ) -> None:
+        self._relation = relation
+        self._plan = plan
+        self._state = state
+        self._target = target
+        self._target_columns = {column.name: column for column in target.columns}
+        self._positions = {name: i for i, name in enumerate(relation.column_names)}
+        self._types = types
+        self._inputs = _inputs(plan)
+        self._staged: dict[StagedColumn, int] = {}
+
+    def projection(self) -> Projection:
+        written = [column for column in self._plan.columns if not self._is_generated(column)]
+        columns = tuple(self._project(column) for column in written)
+        key = self._key(columns)
+        return Projection(
+            source_oid=self._relation.oid,
+            target=self._target.name.identifier,
+            name=str(self._target.name),
+            staged=tuple(self._staged),
+            columns=columns,
+            key=key,
+            key_positions=tuple(self._positions[name] for name in self._state.key_columns),
+            predicate=self._plan.predicate,
+            has_key_index=_has_key_index(self._target, key),
+            overrides_identity=any(column.identity == _OVERRIDES_IDENTITY for column in self._target.columns),
         )
-    return ProjectedColumn(
-        name=target.name,
-        type_name=target.type_name,
-        position=position,
-        has_same_type=source.type_oid in (target.type_oid, target.base_type_oid),
-    )
 
+    def _is_generated(self, column: ChainColumn) -> bool:
+        target = self._target_columns.get(column.name)
+        return target is not None and bool(target.generated)
 
-def _key(columns: tuple[ProjectedColumn, ...], state: TableState) -> tuple[ProjectedColumn, ...]:
-    by_name = {column.name: column for column in columns}
-    missing = [name for name in state.key_columns if name not in by_name]
-    if missing:
-        raise TargetSchemaError(
-            f"key column {missing[0]!r} of {state.source} is not replicated to {state.target}",
-            hint="The key's columns must be selected and must not be generated on the target.",
+    def _project(self, column: ChainColumn) -> ProjectedColumn:
+        target = self._target_columns.get(column.name)
+        if target is None:
+            raise self._lacking(column)
+        return self._compute(column, target) if column.source is None else self._pass(column.source, target)
+
+    def _compute(self, column: ChainColumn, target: Column) -> ProjectedColumn:
+        """Project a value that is made of others."""
+        return ProjectedColumn(
+            name=target.name,
+            type_name=target.type_name,
+            value=column.value,
+            staged_indexes=tuple(self._stage_input(name) for name in column.depends_on),
+            position=None,
+            has_same_type=column.type.base_oid == target.base_type_oid,
+            is_momentary=column.is_momentary,
         )
-    return tuple(by_name[name] for name in state.key_columns)
+
+    def _pass(self, source: str, target: Column) -> ProjectedColumn:
+        """Project a value that passes as it stands."""
+        position = self._positions[source]
+        source_oid = self._relation.columns[position].type_oid
+        is_input = source in self._inputs and self._types[position].name != target.type_name
+        name = f"trempy column {position}" if is_input else source
+        return ProjectedColumn(
+            name=target.name,
+            type_name=target.type_name,
+            value=source_column(name),
+            staged_indexes=(self._stage(StagedColumn(name, target.type_name, position)),),
+            position=position,
+            has_same_type=source_oid in (target.type_oid, target.base_type_oid),
+        )
+
+    def _stage_input(self, source: str) -> int:
+        """Stage a value that expressions read, in the source's type."""
+        position = self._positions[source]
+        return self._stage(StagedColumn(source, self._types[position].name, position))
+
+    def _stage(self, column: StagedColumn) -> int:
+        return self._staged.setdefault(column, len(self._staged))
+
+    def _key(self, columns: tuple[ProjectedColumn, ...]) -> tuple[ProjectedColumn, ...]:
+        by_name = {column.name: column for column in columns}
+        state = self._state
+        for source, name in zip(state.key_columns, self._plan.identity, strict=True):
+            if name not in by_name or source not in self._positions:
+                raise TargetSchemaError(
+                    f"key column {source!r} of {state.source} is not replicated to {state.target}",
+                    hint="The key's columns must be selected and must not be generated on the target.",
+                )
+        return tuple(by_name[name] for name in self._plan.identity)
+
+    def _lacking(self, column: ChainColumn) -> TargetSchemaError:
+        state = self._state
+        owner = "the settings make it" if column.origin is None else f"source table {state.source} has it"
+        return TargetSchemaError(
+            f"target table {state.target} has no column {column.name!r}, {owner}",
+            hint=f"Add the column {column.name!r} to {state.target}, then start the task again.",
+        )
 
 
-def _has_key_index(target: Table, state: TableState) -> bool:
-    wanted = set(state.key_columns)
+def _inputs(plan: TablePlan) -> frozenset[str]:
+    """Return the source columns that expressions read."""
+    computed = [column.depends_on for column in plan.columns if not column.is_as_it_stands]
+    filtered = () if plan.predicate is None else plan.predicate.columns
+    return frozenset(filtered).union(*computed)
+
+
+def _has_key_index(target: Table, columns: tuple[ProjectedColumn, ...]) -> bool:
+    wanted = {column.name for column in columns}
     return bool(wanted) and any(set(key.columns) == wanted for key in target.keys)

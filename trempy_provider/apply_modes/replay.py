@@ -10,6 +10,7 @@ from trempy_provider.apply_modes.projection import Projection, project
 from trempy_provider.apply_modes.table_writer import TableWriter
 from trempy_provider.config.task import ReplicationTask
 from trempy_provider.postgres.held_changes import delete_held_changes, read_held_changes
+from trempy_provider.postgres.relation_types import read_relation_types
 from trempy_provider.postgres.session import Session
 from trempy_provider.postgres.table_states import TableState
 from trempy_provider.postgres.tables import QualifiedName
@@ -44,6 +45,7 @@ class _Replayer:
     def __init__(self, session: Session, task: ReplicationTask, *, state: TableState) -> None:
         silence_triggers(session)
         self._session = session
+        self._task = task
         self._state = state
         self._writer = TableWriter(session, task)
         self._table = read_target_table(session, state.target)
@@ -73,5 +75,11 @@ class _Replayer:
 
     def _projection(self, shape: Shape) -> Projection:
         if shape.payloads not in self._projections:
-            self._projections[shape.payloads] = project(shape.relation, state=self._state, target=self._table)
+            self._projections[shape.payloads] = project(
+                shape.relation,
+                types=read_relation_types(self._session, shape),
+                task=self._task,
+                state=self._state,
+                target=self._table,
+            )
         return self._projections[shape.payloads]

@@ -60,7 +60,8 @@ def match_row_sql(projection: Projection, change: Change) -> sql.Composed:
 
 def _sent_sql(projection: Projection, row: Tuple) -> sql.Composed:
     """Compose the assignments of the values sent; when none was, the row is still to be found."""
-    sent = [(c, row[c.position]) for c in projection.columns if row[c.position] is not UNCHANGED]
+    pairs = zip(projection.columns, projection.values(row), strict=True)
+    sent = [(column, value) for column, value in pairs if value is not UNCHANGED]
     if not sent:
         return sql.SQL("{name} = t.{name}").format(name=projection.columns[0].identifier)
     return sql.SQL(", ").join(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from psycopg2 import sql
 
 from trempy_provider.apply_modes.projection import ProjectedColumn, Projection
+from trempy_provider.postgres.expression_sql import ColumnWriter
 from trempy_provider.postgres.staging import MASK_COLUMN, OPERATION_COLUMN
 from trempy_provider.replication.changes import Operation
 from trempy_provider.replication.net_changes import NetChange
@@ -31,24 +32,45 @@ def staged_letter(net: NetChange) -> str:
     return _LETTERS[net.operation]
 
 
-def names_sql(columns: Iterable[ProjectedColumn], prefix: str = "") -> sql.Composed:
-    """Compose a list of column names, each behind `prefix`."""
-    return sql.SQL(", ").join(sql.SQL(prefix) + column.identifier for column in columns)
+def names_sql(columns: Iterable[ProjectedColumn]) -> sql.Composed:
+    """Compose the list of the columns' names."""
+    return sql.SQL(", ").join(column.identifier for column in columns)
 
 
-def assignments_sql(columns: Iterable[ProjectedColumn], source: str) -> sql.Composed:
-    """Compose `name = <source>.name` for each column."""
+def column_of(row: str) -> ColumnWriter:
+    """Return the writer of columns of the row called `row`: `s."name"`."""
+    return lambda name: sql.SQL(row + ".") + sql.Identifier(name)
+
+
+def values_sql(columns: Iterable[ProjectedColumn], row: str) -> sql.Composed:
+    """Compose the list of the columns' values, made from the staged row called `row`."""
+    return sql.SQL(", ").join(column.value_sql(column_of(row)) for column in columns)
+
+
+def assignments_sql(columns: Iterable[ProjectedColumn], row: str) -> sql.Composed:
+    """Compose `name = value` for each column, the value made from the staged row called `row`."""
     return sql.SQL(", ").join(
-        sql.SQL("{name} = {source}.{name}").format(name=column.identifier, source=sql.SQL(source))
-        for column in columns
+        sql.SQL("{} = {}").format(column.identifier, column.value_sql(column_of(row))) for column in columns
     )
 
 
-def match_sql(projection: Projection) -> sql.Composed:
-    """Compose the condition that a target row t has the key of a staged row s."""
+def match_sql(projection: Projection, row: str) -> sql.Composed:
+    """Compose the condition that a target row t has the key of the staged row called `row`."""
     return sql.SQL(" and ").join(
-        sql.SQL("t.{name} = s.{name}").format(name=column.identifier) for column in projection.key
+        sql.SQL("t.{} = {}").format(column.identifier, column.value_sql(column_of(row)))
+        for column in projection.key
     )
+
+
+def sent_columns(projection: Projection, mask: str) -> list[ProjectedColumn]:
+    """Return the columns, without the key's, all of whose values were sent according to a mask."""
+    if len(mask) != len(projection.staged):
+        raise ValueError(f"a mask of {len(mask)} letters for {len(projection.staged)} staged columns")
+    return [
+        column
+        for column in projection.columns
+        if column not in projection.key and all(mask[i] != "u" for i in column.staged_indexes)
+    ]
 
 
 def overriding_sql(projection: Projection) -> sql.SQL:
@@ -66,7 +88,7 @@ def staged_insert_sql(
         target=projection.target,
         columns=names_sql(projection.columns),
         overriding=overriding_sql(projection),
-        staged=names_sql(projection.columns, "s."),
+        staged=values_sql(projection.columns, "s"),
         staging=staging,
         operation=_operation_sql(operations),
     )
@@ -74,12 +96,7 @@ def staged_insert_sql(
 
 def staged_update_sql(projection: Projection, staging: sql.Identifier, mask: str) -> sql.Composed:
     """Compose the update from staged rows with one mask; its unchanged columns are left alone."""
-    key = set(projection.key)
-    written = [
-        column
-        for column, letter in zip(projection.columns, mask, strict=True)
-        if letter != "u" and column not in key
-    ]
+    written = sent_columns(projection, mask)
     return sql.SQL(
         "update {target} t set {assignments} from {staging} s "
         "where s.{operation} = 'U' and s.{mask_column} = {mask} and {match}"
@@ -90,7 +107,7 @@ def staged_update_sql(projection: Projection, staging: sql.Identifier, mask: str
         operation=sql.Identifier(OPERATION_COLUMN),
         mask_column=sql.Identifier(MASK_COLUMN),
         mask=sql.Literal(mask),
-        match=match_sql(projection),
+        match=match_sql(projection, "s"),
     )
 
 
@@ -102,7 +119,7 @@ def staged_delete_sql(
         target=projection.target,
         staging=staging,
         staged=_operation_sql(operations),
-        match=match_sql(projection),
+        match=match_sql(projection, "s"),
     )
 
 
@@ -112,7 +129,7 @@ def staged_came_and_went_sql(projection: Projection, staging: sql.Identifier) ->
         target=projection.target,
         staging=staging,
         staged=_operation_sql(CAME_AND_WENT),
-        match=match_sql(projection),
+        match=match_sql(projection, "s"),
     )
 
 

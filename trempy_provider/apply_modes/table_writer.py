@@ -163,11 +163,10 @@ def _missing_rows(count: int) -> TargetStatementError:
 
 
 def _staged_row(projection: Projection, net: NetChange) -> StagedRow:
-    values: Sequence[Value] = projection.values(net.row)
+    values: Sequence[Value] = projection.staged_values(net.row)
     if net.operation is Operation.DELETE:
-        key = set(projection.key)
-        pairs = zip(projection.columns, values, strict=True)
-        values = [value if column in key else None for column, value in pairs]
+        key = {i for column in projection.key for i in column.staged_indexes}
+        values = [value if i in key else None for i, value in enumerate(values)]
     return StagedRow(staged_letter(net), values)
 
 

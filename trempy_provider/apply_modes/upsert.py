@@ -10,12 +10,11 @@ from __future__ import annotations
 from psycopg2 import sql
 
 from trempy_provider.apply_modes import default
-from trempy_provider.apply_modes.projection import Projection
+from trempy_provider.apply_modes.projection import ProjectedColumn, Projection
 from trempy_provider.apply_modes.rows import delete_row_sql, insert_row_sql, update_row_sql
 from trempy_provider.apply_modes.statements import (
     CAME_AND_WENT,
     Statement,
-    assignments_sql,
     names_sql,
     staged_delete_sql,
     staged_insert_sql,
@@ -63,7 +62,7 @@ def _whole_updates(counts: StagedCounts) -> bool:
 
 
 def _staged_upsert_sql(projection: Projection, staging: sql.Identifier) -> sql.Composed:
-    whole = "." * len(projection.columns)
+    whole = "." * len(projection.staged)
     condition = sql.SQL(" and s.{} = {} ").format(sql.Identifier(MASK_COLUMN), sql.Literal(whole))
     return staged_insert_sql(projection, staging, "IU") + condition + _on_conflict_sql(projection)
 
@@ -77,7 +76,13 @@ def _on_conflict_sql(projection: Projection) -> sql.Composed:
     if not written:
         return sql.SQL("on conflict ({}) do nothing").format(names_sql(projection.key))
     return sql.SQL("on conflict ({key}) do update set {assignments}").format(
-        key=names_sql(projection.key), assignments=assignments_sql(written, "excluded")
+        key=names_sql(projection.key), assignments=_excluded_sql(written)
+    )
+
+
+def _excluded_sql(columns: list[ProjectedColumn]) -> sql.Composed:
+    return sql.SQL(", ").join(
+        sql.SQL("{name} = excluded.{name}").format(name=column.identifier) for column in columns
     )
 
 

@@ -187,10 +187,10 @@ def _partition(row: tuple[Any, ...]) -> Partition:
 
 
 def _column(row: tuple[Any, ...]) -> Column:
-    *simple, generated_from, collation_schema, collation_name, sequence_schema, sequence_name = row
+    *simple, generated_from, collation_schema, collation_name, sequence_schema, sequence_name, base_name = row
     collation = None if collation_name is None else (collation_schema, collation_name)
     sequence = None if sequence_name is None else QualifiedName(sequence_schema, sequence_name)
-    values = (*simple, tuple(generated_from or ()), collation, sequence)
+    values = (*simple, tuple(generated_from or ()), collation, sequence, base_name)
     return Column(*values)
 
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from trempy_provider.postgres.session import Session, static_sql
-from trempy_provider.postgres.tables import Column
 
 PORTABLE_TYPES = frozenset(
     {
@@ -29,15 +28,15 @@ _INFINITE_INTERVALS_VERSION = 170000  # older servers read the binary form as a 
 
 
 def rows_travel_binary(
-    source: Session, target: Session, *, source_columns: Sequence[Column], target_columns: Sequence[Column]
+    source: Session, target: Session, *, source_types: Sequence[int], target_types: Sequence[int]
 ) -> bool:
     """Tell whether every column has the same type, in portable binary form, on both sides.
 
-    `target_columns` are the counterparts of `source_columns`, in the same order.
+    Types are OIDs, each server's own, without domains; both lists are in the same order.
     """
     names = _portable_names(source, target)
-    on_source = _portable_columns(source, source_columns, names)
-    on_target = _portable_columns(target, target_columns, names)
+    on_source = _portable_types(source, source_types, names)
+    on_target = _portable_types(target, target_types, names)
     return None not in on_source and on_source == on_target
 
 
@@ -47,8 +46,8 @@ def _portable_names(source: Session, target: Session) -> list[str]:
     return sorted(PORTABLE_TYPES)
 
 
-def _portable_columns(session: Session, columns: Sequence[Column], names: list[str]) -> list[str | None]:
-    oids = sorted({column.base_type_oid for column in columns})
+def _portable_types(session: Session, types: Sequence[int], names: list[str]) -> list[str | None]:
+    oids = sorted(set(types))
     rows = session.fetch_all(static_sql("portable_types"), {"oids": oids, "names": names})
     portable: dict[int, str] = dict(rows)
-    return [portable.get(column.base_type_oid) for column in columns]
+    return [portable.get(oid) for oid in types]

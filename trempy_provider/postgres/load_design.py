@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from psycopg2 import sql
 
 from trempy_provider.config.task import ReplicationTask
 from trempy_provider.errors import ConfigurationError, TargetSchemaError
-from trempy_provider.postgres.catalog import read_table, selected_columns
+from trempy_provider.postgres.catalog import read_table
 from trempy_provider.postgres.copy import copy_in_sql
 from trempy_provider.postgres.copy_format import rows_travel_binary
 from trempy_provider.postgres.load_tables import (
@@ -22,10 +22,11 @@ from trempy_provider.postgres.load_tables import (
     read_obstacles,
 )
 from trempy_provider.postgres.namespaces import ensure_schema
-from trempy_provider.postgres.schema import create_target_table, target_columns, target_keys
+from trempy_provider.postgres.schema import create_target_table, target_columns
 from trempy_provider.postgres.session import Session
+from trempy_provider.postgres.table_plan import TablePlan, plan_table
 from trempy_provider.postgres.table_states import TableState
-from trempy_provider.postgres.tables import Column, QualifiedName, Table
+from trempy_provider.postgres.tables import QualifiedName, Table
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,8 @@ class LoadDesign:
     """The load table, what is copied into it, and what becomes of it."""
 
     load_table: QualifiedName
-    columns: tuple[Column, ...]  # those that travel, as the source has them
+    plan: TablePlan
+    sequences: Mapping[str, QualifiedName]  # of the source, by the target's columns
     binary: bool
     indexes: tuple[IndexPlan, ...]
     moves: bool  # the load table takes the target's place
@@ -41,8 +43,13 @@ class LoadDesign:
 
     def copy_in_sql(self) -> sql.Composed:
         """Compose COPY FROM STDIN into the load table."""
-        names = sql.SQL(", ").join(column.identifier for column in self.columns)
+        names = sql.SQL(", ").join(map(sql.Identifier, self.column_names))
         return copy_in_sql(self.load_table.identifier, names, binary=self.binary)
+
+    @property
+    def column_names(self) -> tuple[str, ...]:
+        """Return the columns that are written."""
+        return tuple(column.name for column in self.plan.columns)
 
 
 def design_load(
@@ -53,10 +60,10 @@ def design_load(
     A load table that a killed load left behind is dropped.
     Raise ConfigurationError when no column is chosen, TargetSchemaError when the target cannot take the rows.
     """
-    columns = selected_columns(task, table)
-    if not columns:
+    plan = plan_table(task, table)
+    if not plan.columns:
         raise ConfigurationError(f"table {table.name}: the settings choose none of its columns")
-    order = _Order(task, table, state, load_table_name(task.task_name, table.oid), columns)
+    order = _Order(task, table, state, load_table_name(task.task_name, table.oid), plan)
     with target.transaction():
         target.execute(drop_table_sql(order.load_table))
         present = read_table(target, state.target)
@@ -73,7 +80,7 @@ class _Order:
     table: Table
     state: TableState
     load_table: QualifiedName
-    columns: tuple[Column, ...]
+    plan: TablePlan
 
 
 def _design_anew(order: _Order, source: Session, target: Session) -> LoadDesign:
@@ -81,14 +88,15 @@ def _design_anew(order: _Order, source: Session, target: Session) -> LoadDesign:
     task, target_name = order.task, order.state.target
     if not (task.task.create_table_if_not_exists or task.full_load.recreate_table_if_exists):
         raise TargetSchemaError(f"table {target_name} does not exist on the target")
-    all_columns = target_columns(task, order.table)
+    all_columns = target_columns(task, order.table, order.plan)
     ensure_schema(target, target_name.schema_name)
     create_target_table(source, target, name=order.load_table, columns=all_columns)
     return LoadDesign(
         load_table=order.load_table,
-        columns=order.columns,
+        plan=order.plan,
+        sequences=_sequences(order),
         binary=_travel_binary(order, source, target),
-        indexes=plan_keys(target_keys(order.table, all_columns), load_table=order.load_table),
+        indexes=plan_keys(order.plan.keys, load_table=order.load_table),
         moves=True,
         recreates=True,
     )
@@ -96,7 +104,7 @@ def _design_anew(order: _Order, source: Session, target: Session) -> LoadDesign:
 
 def _design_like(order: _Order, present: Table, source: Session, target: Session) -> LoadDesign:
     """Model the load table after the target."""
-    _refuse_missing_columns(present, order.columns)
+    _refuse_missing_columns(present, order.plan)
     moves = order.state.created_by_task and not read_obstacles(target, present)
     target.execute(create_load_table_sql(order.load_table, present.name, complete=moves))
     indexes = plan_indexes(target, present, load_table=order.load_table)
@@ -105,22 +113,34 @@ def _design_like(order: _Order, present: Table, source: Session, target: Session
         indexes = tuple(plan for plan in indexes if plan.is_unique) if order.task.captures_changes else ()
     return LoadDesign(
         load_table=order.load_table,
-        columns=order.columns,
+        plan=order.plan,
+        sequences=_sequences(order),
         binary=_travel_binary(order, source, target),
         indexes=indexes,
         moves=moves,
     )
 
 
-def _refuse_missing_columns(present: Table, columns: Sequence[Column]) -> None:
+def _refuse_missing_columns(present: Table, plan: TablePlan) -> None:
     names = {column.name for column in present.columns if not column.generated}
-    missing = [column.name for column in columns if column.name not in names]
+    missing = [column.name for column in plan.columns if column.name not in names]
     if missing:
         raise TargetSchemaError(f"table {present.name} on the target lacks columns: {', '.join(missing)}")
+
+
+def _sequences(order: _Order) -> dict[str, QualifiedName]:
+    sources = {
+        column.name: order.table.column(column.source) for column in order.plan.columns if column.source
+    }
+    return {name: column.sequence for name, column in sources.items() if column.sequence is not None}
 
 
 def _travel_binary(order: _Order, source: Session, target: Session) -> bool:
     created = read_table(target, order.load_table)
     assert created is not None
-    counterparts = [created.column(column.name) for column in order.columns]
-    return rows_travel_binary(source, target, source_columns=order.columns, target_columns=counterparts)
+    return rows_travel_binary(
+        source,
+        target,
+        source_types=[column.type.base_oid for column in order.plan.columns],
+        target_types=[created.column(column.name).base_type_oid for column in order.plan.columns],
+    )

@@ -16,8 +16,10 @@ from typing import Any
 from psycopg2 import sql
 
 from trempy_provider.errors import SourceError
+from trempy_provider.postgres.expression_sql import bare_column, expression_sql
 from trempy_provider.postgres.session import Session, static_sql
-from trempy_provider.postgres.tables import Column, QualifiedName
+from trempy_provider.postgres.table_plan import TablePlan
+from trempy_provider.postgres.tables import QualifiedName
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,15 +75,17 @@ def _parts_of(leaf: Leaf, split_bytes: int) -> Iterator[Part]:
         yield Part(leaf, first or None, end, leaf.size_bytes // part_count)
 
 
-def part_rows_sql(part: Part, columns: Sequence[Column]) -> sql.Composed:
-    """Compose the query of a part's rows."""
+def part_rows_sql(part: Part, plan: TablePlan) -> sql.Composed:
+    """Compose the query of a part's rows as they are on the target."""
     query = sql.SQL("select {columns} from {only}{relation}").format(
-        columns=sql.SQL(", ").join(column.identifier for column in columns),
+        columns=sql.SQL(", ").join(expression_sql(column.value, bare_column) for column in plan.columns),
         only=sql.SQL("" if part.leaf.is_foreign else "only "),
         relation=part.leaf.name.identifier,
     )
-    bounds = [*_bound_sql(">=", part.first_page), *_bound_sql("<", part.end_page)]
-    return query + sql.SQL(" where ") + sql.SQL(" and ").join(bounds) if bounds else query
+    conditions = [*_bound_sql(">=", part.first_page), *_bound_sql("<", part.end_page)]
+    if plan.predicate is not None:
+        conditions.append(sql.SQL("({})").format(expression_sql(plan.predicate, bare_column)))
+    return query + sql.SQL(" where ") + sql.SQL(" and ").join(conditions) if conditions else query
 
 
 def _bound_sql(operator: str, page: int | None) -> list[sql.Composable]:

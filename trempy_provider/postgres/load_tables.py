@@ -122,7 +122,7 @@ def replace_rows(
     *,
     load_table: QualifiedName,
     target: QualifiedName,
-    columns: Sequence[Column],
+    columns: Sequence[str],
     delete: bool,
 ) -> None:
     """Put the load table's rows in the target instead of its own; call it in the final transaction."""
@@ -132,16 +132,14 @@ def replace_rows(
     session.execute(drop_table_sql(load_table))
 
 
-def insert_rows_sql(
-    load_table: QualifiedName, target: QualifiedName, columns: Sequence[Column]
-) -> sql.Composed:
+def insert_rows_sql(load_table: QualifiedName, target: QualifiedName, columns: Sequence[str]) -> sql.Composed:
     """Compose the insertion of the load table's rows, values of identity columns included."""
     return sql.SQL(
         "insert into {target} ({columns}) overriding system value select {columns} from {load_table}"
     ).format(
         target=target.identifier,
         load_table=load_table.identifier,
-        columns=sql.SQL(", ").join(column.identifier for column in columns),
+        columns=sql.SQL(", ").join(map(sql.Identifier, columns)),
     )
 
 

@@ -3,33 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
+from trempy_provider.config.table_chain import ChainColumn
 from trempy_provider.config.task import ApplyModeName, ReplicationTask
 from trempy_provider.postgres.catalog import read_tables, selected_columns
 from trempy_provider.postgres.findings import Finding, error, warning
 from trempy_provider.postgres.preflight_server import ServerFacts, has_metadata
 from trempy_provider.postgres.preflight_source import TableRights, read_rights
-from trempy_provider.postgres.schema import missing_collations, target_columns, target_name
+from trempy_provider.postgres.schema import missing_collations, target_columns
 from trempy_provider.postgres.session import Session, static_sql
+from trempy_provider.postgres.table_plan import TablePlan, plan_table
 from trempy_provider.postgres.tables import Column, QualifiedName, Table, quote_name
 from trempy_provider.postgres.types import add_labels_sql, find_type_gaps, read_user_types, uncreatable
+
+
+@dataclass(frozen=True, slots=True)
+class _Planned:
+    """A source table and what becomes of it."""
+
+    table: Table
+    plan: TablePlan
 
 
 def check_target_tables(
     source: Session, target: Session, task: ReplicationTask, facts: ServerFacts, tables: Sequence[Table]
 ) -> Iterator[Finding]:
     """Find what keeps the target from taking the rows of `tables`."""
-    present = {table.name: table for table in read_tables(target, [target_name(table) for table in tables])}
+    planned = [_Planned(table, plan_table(task, table)) for table in tables]
+    present = {table.name: table for table in read_tables(target, [each.plan.target for each in planned])}
     rights = read_rights(target, [table.oid for table in present.values()])
-    missing = [table for table in tables if target_name(table) not in present]
+    missing = [each for each in planned if each.plan.target not in present]
     yield from _check_creation(target, task, facts, missing)
     yield from _check_types(source, target, task, tables, missing)
-    for table in tables:
-        if existing := present.get(target_name(table)):
-            yield from _check_existing(task, facts, table, existing, rights[existing.oid])
+    for each in planned:
+        if existing := present.get(each.plan.target):
+            yield from _check_existing(task, facts, each, existing, rights[existing.oid])
     yield from _check_staging(task, facts)
     yield from _check_side_effects(facts, rights)
-    yield from _check_sharing(target, task, tables)
+    yield from _check_sharing(target, task, [each.plan.target for each in planned])
 
 
 def _check_staging(task: ReplicationTask, facts: ServerFacts) -> Iterator[Finding]:
@@ -43,17 +55,17 @@ def _check_staging(task: ReplicationTask, facts: ServerFacts) -> Iterator[Findin
 
 
 def _check_creation(
-    target: Session, task: ReplicationTask, facts: ServerFacts, missing: Sequence[Table]
+    target: Session, task: ReplicationTask, facts: ServerFacts, missing: Sequence[_Planned]
 ) -> Iterator[Finding]:
     if not task.task.create_table_if_not_exists:
-        for table in missing:
+        for each in missing:
             yield error(
-                f"target table {target_name(table)}",
+                f"target table {each.plan.target}",
                 "it does not exist",
                 "Create it, or set create_table_if_not_exists to true.",
             )
         return
-    schemas = sorted({target_name(table).schema_name for table in missing})
+    schemas = sorted({each.plan.target.schema_name for each in missing})
     role, database = quote_name(facts.role), quote_name(facts.database)
     for name, exists, may_use, may_create in target.fetch_all(
         static_sql("schema_rights"), {"names": schemas}
@@ -74,10 +86,14 @@ def _check_creation(
 
 
 def _check_types(
-    source: Session, target: Session, task: ReplicationTask, tables: Sequence[Table], missing: Sequence[Table]
+    source: Session,
+    target: Session,
+    task: ReplicationTask,
+    tables: Sequence[Table],
+    missing: Sequence[_Planned],
 ) -> Iterator[Finding]:
     """Find types that the target lacks; those of tables still to be created are created with them."""
-    creating = [column for table in missing for column in target_columns(task, table)]
+    creating = [column for each in missing for column in target_columns(task, each.table, each.plan)]
     types = read_user_types(source, [column for table in tables for column in selected_columns(task, table)])
     needed = {entry.name for entry in read_user_types(source, creating)}
     for gap in find_type_gaps(target, types):
@@ -98,7 +114,7 @@ def _check_types(
 
 
 def _check_existing(
-    task: ReplicationTask, facts: ServerFacts, table: Table, existing: Table, rights: TableRights
+    task: ReplicationTask, facts: ServerFacts, planned: _Planned, existing: Table, rights: TableRights
 ) -> Iterator[Finding]:
     where, role = f"target table {existing.name}", quote_name(facts.role)
     if existing.kind not in "rp":
@@ -110,8 +126,8 @@ def _check_existing(
             yield error(where, f"the role {role} does not own it, which recreating it needs", owner)
         return
     yield from _check_writing(where, role, existing, rights)
-    yield from _check_columns(task, where, table, existing)
-    yield from _check_key(task, where, table, existing)
+    yield from _check_columns(where, planned, existing)
+    yield from _check_key(task, where, planned, existing)
 
 
 def _check_writing(where: str, role: str, existing: Table, rights: TableRights) -> Iterator[Finding]:
@@ -140,22 +156,23 @@ def _check_writing(where: str, role: str, existing: Table, rights: TableRights) 
         )
 
 
-def _check_columns(task: ReplicationTask, where: str, table: Table, existing: Table) -> Iterator[Finding]:
+def _check_columns(where: str, planned: _Planned, existing: Table) -> Iterator[Finding]:
     present = {column.name: column for column in existing.columns}
-    chosen = selected_columns(task, table)
-    for column in chosen:
+    for column in planned.plan.columns:
         if column.name not in present:
+            origin = "of the settings" if column.origin is None else "of the source"
             yield error(
                 where,
-                f"it lacks the column {quote_name(column.name)} of the source",
-                f"alter table {existing.name} add column {quote_name(column.name)} {column.type_name};",
+                f"it lacks the column {quote_name(column.name)} {origin}",
+                f"alter table {existing.name} add column {quote_name(column.name)} {column.type.name};",
             )
         else:
             yield from _check_column(where, existing, column, present[column.name])
-    names = {column.name for column in chosen}
-    for column in existing.columns:
-        if column.name not in names and _must_be_given(column):
-            name = quote_name(column.name)
+            yield from _check_not_null(where, planned, column, existing)
+    names = {column.name for column in planned.plan.columns}
+    for target in existing.columns:
+        if target.name not in names and _must_be_given(target):
+            name = quote_name(target.name)
             yield error(
                 where,
                 f"its column {name} is NOT NULL, has no default and is not in the source",
@@ -163,7 +180,7 @@ def _check_columns(task: ReplicationTask, where: str, table: Table, existing: Ta
             )
 
 
-def _check_column(where: str, existing: Table, source: Column, target: Column) -> Iterator[Finding]:
+def _check_column(where: str, existing: Table, planned: ChainColumn, target: Column) -> Iterator[Finding]:
     change = f"alter table {existing.name} alter column {quote_name(target.name)}"
     name = quote_name(target.name)
     if target.generated:
@@ -176,16 +193,25 @@ def _check_column(where: str, existing: Table, source: Column, target: Column) -
             f"its column {name} is GENERATED ALWAYS AS IDENTITY, which refuses the source's values",
             f"{change} set generated by default;",
         )
-    if target.not_null and not source.not_null:
-        yield warning(
-            where, f"its column {name} is NOT NULL, the source's is not", f"{change} drop not null;"
-        )
-    if target.type_name != source.type_name:
+    if target.type_name != planned.type.name:
+        maker = "source's" if planned.is_as_it_stands else "settings'"
         yield warning(
             where,
-            f"its column {name} is {target.type_name}, the source's {source.type_name}: values that do not "
+            f"its column {name} is {target.type_name}, the {maker} {planned.type.name}: values that do not "
             "fit will fail",
-            f"{change} type {source.type_name};",
+            f"{change} type {planned.type.name};",
+        )
+
+
+def _check_not_null(where: str, planned: _Planned, column: ChainColumn, existing: Table) -> Iterator[Finding]:
+    name = quote_name(column.name)
+    if column.source is None or planned.table.column(column.source).not_null:
+        return
+    if existing.column(column.name).not_null:
+        yield warning(
+            where,
+            f"its column {name} is NOT NULL, the source's is not",
+            f"alter table {existing.name} alter column {name} drop not null;",
         )
 
 
@@ -194,16 +220,16 @@ def _must_be_given(column: Column) -> bool:
     return column.not_null and not has_value
 
 
-def _check_key(task: ReplicationTask, where: str, table: Table, existing: Table) -> Iterator[Finding]:
+def _check_key(task: ReplicationTask, where: str, planned: _Planned, existing: Table) -> Iterator[Finding]:
     if not task.captures_changes:
         return
-    key = table.key_columns
+    key, source = planned.plan.identity, planned.table.name
     if not key:
         if task.cdc.mode is ApplyModeName.UPSERT:
             yield error(
-                f"source table {table.name}",
+                f"source table {source}",
                 "it has no key, which the mode upsert needs",
-                f"alter table {table.name} add primary key (…); or use the mode default.",
+                f"alter table {source} add primary key (…); or use the mode default.",
             )
         return
     if any(set(index.columns) == set(key) and index.is_immediate for index in existing.keys):
@@ -230,10 +256,11 @@ def _check_side_effects(facts: ServerFacts, rights: dict[int, TableRights]) -> I
         )
 
 
-def _check_sharing(target: Session, task: ReplicationTask, tables: Sequence[Table]) -> Iterator[Finding]:
+def _check_sharing(
+    target: Session, task: ReplicationTask, names: Sequence[QualifiedName]
+) -> Iterator[Finding]:
     if not has_metadata(target) or not target.fetch_value(static_sql("has_migrations")):
         return
-    names = [target_name(table) for table in tables]
     parameters = {
         "task_name": task.task_name,
         "schemas": [name.schema_name for name in names],

@@ -16,15 +16,17 @@ Some things differ on purpose:
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from psycopg2 import sql
 
+from trempy_provider.config.table_chain import ChainColumn
 from trempy_provider.config.task import ReplicationTask
-from trempy_provider.postgres.catalog import selected_columns, selection_of
+from trempy_provider.postgres.catalog import selection_of
 from trempy_provider.postgres.namespaces import ensure_schema
 from trempy_provider.postgres.session import Session, static_sql
+from trempy_provider.postgres.table_plan import TablePlan
 from trempy_provider.postgres.tables import Column, Key, QualifiedName, Table
 from trempy_provider.postgres.types import ensure_types
 
@@ -43,34 +45,20 @@ class CreatedTable:
     warnings: tuple[str, ...]
 
 
-def target_name(table: Table) -> QualifiedName:
-    """Return where a table's rows go on the target: schema and name are the source's."""
-    return table.name
-
-
-def target_columns(task: ReplicationTask, table: Table) -> tuple[Column, ...]:
+def target_columns(task: ReplicationTask, table: Table, plan: TablePlan) -> tuple[Column, ...]:
     """Return the columns of a target table that the task creates.
 
-    These are the columns that travel and the generated ones among those chosen, as far as they are computed
-    from columns that exist on the target.
+    These are the plan's columns in the order of the source's, the generated ones among those chosen, as far
+    as they are computed from columns that are on the target under their names, and the created ones.
     """
-    travelling = {column.name for column in selected_columns(task, table)}
-    selection = selection_of(task, table.name)
-    chosen = {
-        column.name for column in table.columns if selection is None or selection.selects_column(column.name)
-    }
-    return tuple(
-        column
+    planned = {column.origin: column for column in plan.columns if column.origin is not None}
+    kept = [
+        _planned_column(column, planned[column.name]) if column.name in planned else column
         for column in table.columns
-        if column.name in travelling
-        or (column.generated and column.name in chosen and travelling.issuperset(column.generated_from))
-    )
-
-
-def target_keys(table: Table, columns: Sequence[Column]) -> tuple[Key, ...]:
-    """Return the source's unique keys whose columns all exist on the target, the primary key first."""
-    names = {column.name for column in columns}
-    return tuple(key for key in table.keys if names.issuperset(key.columns))
+        if column.name in planned or _is_generated_on_target(task, column, table, planned)
+    ]
+    created = [_made_column(column) for column in plan.columns if column.origin is None]
+    return (*kept, *created)
 
 
 def create_target_table(
@@ -92,9 +80,9 @@ def create_target_table(
     return CreatedTable(name, tuple(created_types), tuple(f"{name}: {warning}" for warning in warnings))
 
 
-def create_keys(target: Session, table: Table, *, name: QualifiedName, columns: Sequence[Column]) -> None:
-    """Add the source's keys to a table, under the source's names where they are free in its schema."""
-    for key in target_keys(table, columns):
+def create_keys(target: Session, keys: Sequence[Key], *, name: QualifiedName) -> None:
+    """Add keys to a table, under their names where these are free in its schema."""
+    for key in keys:
         taken = target.fetch_value(
             static_sql("relation_exists"), {"schema_name": name.schema_name, "name": key.name}
         )
@@ -160,6 +148,34 @@ def add_key_sql(key: Key, *, table_name: QualifiedName, key_name: str | None = N
         distinct=distinct,
         columns=columns,
         deferrable=sql.SQL("" if key.is_immediate else " deferrable"),
+    )
+
+
+def _is_generated_on_target(
+    task: ReplicationTask, column: Column, table: Table, planned: Mapping[str, ChainColumn]
+) -> bool:
+    """Tell whether a generated column of the source is one on the target too."""
+    selection = selection_of(task, table.name)
+    if not column.generated or not (selection is None or selection.selects_column(column.name)):
+        return False
+    sources = [planned.get(name) for name in column.generated_from]
+    return all(source is not None and source.name == source.source for source in sources)
+
+
+def _planned_column(column: Column, planned: ChainColumn) -> Column:
+    return replace(column, name=planned.name) if planned.is_as_it_stands else _made_column(planned)
+
+
+def _made_column(column: ChainColumn) -> Column:
+    """Return the definition of a column whose value is computed: a type and nothing else."""
+    return Column(
+        name=column.name,
+        position=0,
+        type_oid=column.type.base_oid,
+        type_name=column.type.name,
+        base_type_oid=column.type.base_oid,
+        type_schema="pg_catalog",
+        base_type_name=column.type.base_name,
     )
 
 

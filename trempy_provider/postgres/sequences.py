@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 from psycopg2 import sql
 
@@ -12,18 +12,19 @@ from trempy_provider.postgres.tables import Column, QualifiedName, Table
 SequenceValue = tuple[int, bool]  # as setval() takes it: last value, is called
 
 
-def read_sequence_values(source: Session, columns: Sequence[Column]) -> dict[str, SequenceValue]:
+def read_sequence_values(source: Session, sequences: Mapping[str, QualifiedName]) -> dict[str, SequenceValue]:
     """Return where the sequences of serial and identity columns stand, by column.
 
     A sequence that the role may not read is left out.
     """
     values: dict[str, SequenceValue] = {}
-    for column in columns:
-        if column.sequence is not None and _may_read(source, column.sequence):
-            query = sql.SQL("select last_value, is_called from {}").format(column.sequence.identifier)
-            row = source.fetch_one(query)
+    for column, sequence in sequences.items():
+        if _may_read(source, sequence):
+            row = source.fetch_one(
+                sql.SQL("select last_value, is_called from {}").format(sequence.identifier)
+            )
             assert row is not None
-            values[column.name] = (row[0], row[1])
+            values[column] = (row[0], row[1])
     return values
 
 

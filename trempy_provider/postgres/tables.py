@@ -63,6 +63,7 @@ class Column:
     generated_from: tuple[str, ...] = ()
     collation: tuple[str, str] | None = None  # schema and name, when it is not the type's own
     sequence: QualifiedName | None = None  # owned by the column: serial and identity
+    base_type_name: str = ""  # without modifier
 
     @property
     def is_serial(self) -> bool:

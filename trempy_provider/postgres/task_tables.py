@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from trempy_provider.config.task import ReplicationTask
 from trempy_provider.postgres.catalog import read_table
-from trempy_provider.postgres.schema import create_keys, create_target_table, target_columns, target_name
+from trempy_provider.postgres.schema import create_keys, create_target_table, target_columns
 from trempy_provider.postgres.session import Session
+from trempy_provider.postgres.table_plan import TablePlan, plan_table
 from trempy_provider.postgres.table_states import (
     LoadState,
     TableState,
@@ -85,29 +86,29 @@ class _Synchronization:
             self.changes.removed.append(state.source)
         predecessors = {state.target: state for state in gone}
         for table in tables:
+            plan = plan_table(self.task, table)
             if table.oid in states:
-                self._keep_up(table, states[table.oid])
+                self._keep_up(table, plan, states[table.oid])
             else:
-                self._add(table, predecessors.get(target_name(table)))
+                self._add(table, plan, predecessors.get(plan.target))
 
-    def _keep_up(self, table: Table, state: TableState) -> None:
+    def _keep_up(self, table: Table, plan: TablePlan, state: TableState) -> None:
         """Follow a table that got another name or key on the source, or whose target was dropped."""
         changes: dict[str, Any] = {}
         if (table.name, table.key_columns) != (state.source, state.key_columns):
             changes |= {"source": table.name, "key_columns": table.key_columns}
-        if self._create_if_missing(table, state.target):
+        if self._create_if_missing(table, replace(plan, target=state.target)):
             changes |= {"state": _first_state(self.task), "created_by_task": True}
         if changes:
             update_table_state(self.target, self.task.task_name, table.oid, **changes)
 
-    def _add(self, table: Table, predecessor: TableState | None) -> None:
+    def _add(self, table: Table, plan: TablePlan, predecessor: TableState | None) -> None:
         """Add a table; dropped and created again on the source, it inherits what it has on the target."""
-        name = target_name(table)
-        was_created = self._create_if_missing(table, name)
+        was_created = self._create_if_missing(table, plan)
         state = TableState(
             source_oid=table.oid,
             source=table.name,
-            target=name,
+            target=plan.target,
             key_columns=table.key_columns,
             state=_first_state(self.task),
             created_by_task=was_created or (predecessor is not None and predecessor.created_by_task),
@@ -118,14 +119,15 @@ class _Synchronization:
         write_table_state(self.target, self.task.task_name, state)
         self.changes.added.append(table.name)
 
-    def _create_if_missing(self, table: Table, name: QualifiedName) -> bool:
+    def _create_if_missing(self, table: Table, plan: TablePlan) -> bool:
         """Create the target table if it is missing and the settings allow it; return whether it was."""
-        if not self.task.task.create_table_if_not_exists or read_table(self.target, name) is not None:
+        exists = read_table(self.target, plan.target) is not None
+        if exists or not self.task.task.create_table_if_not_exists:
             return False
-        columns = target_columns(self.task, table)
-        created = create_target_table(self.source, self.target, name=name, columns=columns)
-        create_keys(self.target, table, name=name, columns=columns)
-        self.changes.created.append(name)
+        columns = target_columns(self.task, table, plan)
+        created = create_target_table(self.source, self.target, name=plan.target, columns=columns)
+        create_keys(self.target, plan.keys, name=plan.target)
+        self.changes.created.append(plan.target)
         self.changes.created_types += created.created_types
         self.changes.warnings += created.warnings
         return True

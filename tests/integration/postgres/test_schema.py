@@ -7,6 +7,7 @@ from tests.support.tasks import make_task, open_source, open_target
 from trempy_provider.errors import TargetSchemaError
 from trempy_provider.postgres.catalog import read_table
 from trempy_provider.postgres.schema import CreatedTable, create_keys, create_target_table, target_columns
+from trempy_provider.postgres.table_plan import plan_table
 from trempy_provider.postgres.tables import QualifiedName, Table
 
 TABLE = QualifiedName("shop", "t")
@@ -21,10 +22,11 @@ def created(
     with open_source(databases) as source, open_target(databases) as target:
         table = read_table(source, TABLE)
         assert table is not None
-        columns = target_columns(task, table)
+        plan = plan_table(task, table)
+        columns = target_columns(task, table, plan)
         with target.transaction():
             report = create_target_table(source, target, name=TABLE, columns=columns)
-            create_keys(target, table, name=TABLE, columns=columns)
+            create_keys(target, plan.keys, name=TABLE)
         copy = read_table(target, TABLE)
     assert copy is not None
     return table, copy, report

@@ -6,8 +6,7 @@ import pytest
 from psycopg2 import sql
 
 from tests.support.changes import make_relation
-from tests.support.target_tables import make_column, make_state, make_table, project_onto
-from trempy_provider.apply_modes.projection import project
+from tests.support.target_tables import make_column, make_table, project_onto
 from trempy_provider.errors import TargetSchemaError
 from trempy_provider.replication.messages import UNCHANGED
 
@@ -72,7 +71,7 @@ def test_key_column_that_is_not_replicated_is_refused(column: object) -> None:
     table = make_table(*[column] if column else [], "name")
 
     with pytest.raises(TargetSchemaError, match=r"key column 'id' of public\.t is not replicated to shop\.t"):
-        project(relation, state=make_state("id"), target=table)
+        project_onto(relation, "id", table=table)
 
 
 @pytest.mark.parametrize(

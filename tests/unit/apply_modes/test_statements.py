@@ -78,7 +78,7 @@ def test_update_without_anything_to_set_still_finds_its_rows(projection, mask) -
 
 
 def test_mask_of_another_width_is_a_defect() -> None:
-    with pytest.raises(ValueError, match="zip"):
+    with pytest.raises(ValueError, match="letters"):
         staged_update_sql(PLAIN, STAGING, ".")
 
 

@@ -4,12 +4,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from psycopg2 import sql
 
+from trempy_provider.config.expressions import source_column
+from trempy_provider.config.table_chain import ChainColumn
+from trempy_provider.config.value_types import INTEGER
 from trempy_provider.postgres.load_plan import Leaf, Part, part_rows_sql, plan_parts
 from trempy_provider.postgres.load_tables import load_table_name
-from trempy_provider.postgres.tables import Column, QualifiedName
+from trempy_provider.postgres.table_plan import TablePlan
+from trempy_provider.postgres.tables import QualifiedName
 
 NAME = QualifiedName("public", "t")
-COLUMN = Column("id", 1, 23, "integer", 23, "pg_catalog")
+COLUMN = ChainColumn("id", INTEGER, source_column("id"), origin="id", is_as_it_stands=True)
+PLAN = TablePlan(NAME, NAME, (COLUMN,), identity=("id",))
 
 
 def leaf(**changes):
@@ -44,7 +49,7 @@ def test_parts_follow_each_other_without_gap_from_the_first_page_to_no_end(pages
 def test_a_part_is_read_by_its_pages():
     part = Part(leaf(), first_page=10, end_page=20)
 
-    composed = part_rows_sql(part, [COLUMN])
+    composed = part_rows_sql(part, PLAN)
 
     assert repr(composed).count("ctid") == 2
     assert sql.Literal("(10,0)") in _pieces(composed)
@@ -52,8 +57,8 @@ def test_a_part_is_read_by_its_pages():
 
 
 def test_a_foreign_partition_is_read_without_only():
-    assert "only " not in repr(part_rows_sql(Part(leaf(is_foreign=True)), [COLUMN]))
-    assert "only " in repr(part_rows_sql(Part(leaf()), [COLUMN]))
+    assert "only " not in repr(part_rows_sql(Part(leaf(is_foreign=True)), PLAN))
+    assert "only " in repr(part_rows_sql(Part(leaf()), PLAN))
 
 
 def test_load_tables_of_long_task_names_have_names_of_their_own():

@@ -2,8 +2,8 @@
 
 from psycopg2 import sql
 
-from trempy_provider.postgres.schema import add_key_sql, becomes_identity, column_sql, target_keys
-from trempy_provider.postgres.tables import Column, Key, QualifiedName, Table
+from trempy_provider.postgres.schema import add_key_sql, becomes_identity, column_sql
+from trempy_provider.postgres.tables import Column, Key, QualifiedName
 
 NAME = QualifiedName("s", "t")
 
@@ -78,9 +78,3 @@ def test_keys_keep_their_kind() -> None:
     assert text_of(primary) == 'alter table "s"."t" add constraint "k" primary key ("b", "a")'
     assert text_of(late) == 'alter table "s"."t" add  unique ("a") deferrable'
     assert text_of(index) == 'create unique index "k" on "s"."t" ("a") nulls not distinct'
-
-
-def test_keys_over_columns_that_stay_behind_are_left_out() -> None:
-    table = Table(1, NAME, "r", keys=(Key("p", ("a",), is_primary=True), Key("u", ("a", "b"))))
-
-    assert [key.name for key in target_keys(table, [column("a")])] == ["p"]

@@ -134,7 +134,11 @@ def _exchange(context: LoadContext, collected: CollectedRows, target: Session) -
     if not replaces and holds_rows(target, state.target):
         raise TargetSchemaError(f"table {state.target} has got rows of somebody else during the load")
     replace_rows(
-        target, load_table=design.load_table, target=state.target, columns=design.columns, delete=replaces
+        target,
+        load_table=design.load_table,
+        target=state.target,
+        columns=design.column_names,
+        delete=replaces,
     )
 
 

@@ -102,7 +102,7 @@ class TableLoad:
                 counts = copy_rows(
                     source,
                     target,
-                    out_query=copy_out_sql(part_rows_sql(part, design.columns), binary=design.binary),
+                    out_query=copy_out_sql(part_rows_sql(part, design.plan), binary=design.binary),
                     in_query=design.copy_in_sql(),
                     on_bytes=running.count,
                 )
@@ -128,7 +128,7 @@ class TableLoad:
             design=design,
             rows=self.rows,
             bytes=self.bytes,
-            sequence_values=read_sequence_values(source, design.columns),
+            sequence_values=read_sequence_values(source, design.sequences),
         )
         self.replayed_changes = place_rows(self.context, collected, target=target, on_phase=self._enter)
         self.be_ready()

@@ -23,7 +23,8 @@ select a.attrelid::bigint, a.attname::text, a.attnum, a.atttypid::bigint, format
           and p.refclassid = 'pg_class'::regclass and p.refobjid = a.attrelid
           and a.attgenerated <> '') as generated_from,
        cn.nspname::text as collation_schema, co.collname::text as collation_name,
-       sn.nspname::text as sequence_schema, sc.relname::text as sequence_name
+       sn.nspname::text as sequence_schema, sc.relname::text as sequence_name,
+       format_type(base.oid, -1) as base_type_name
 from pg_attribute a
 join pg_type t on t.oid = a.atttypid
 join pg_namespace tn on tn.oid = t.typnamespace
