@@ -148,6 +148,13 @@ class Replication:
         quoted = f"'{self.task.task_name}'"
         return self.databases.target.fetch_all(query.replace("{task}", quoted))
 
+    def errors(self) -> list[tuple[Any, ...]]:
+        """Return the rows recorded as errors: table, operation and SQLSTATE."""
+        return self.metadata(
+            "select target_table, operation, sqlstate from trempy.apply_errors"
+            " where task_name = {task} order by error_id"
+        )
+
     def teardown(self) -> None:
         teardown(self.task, source=self.source, target=self.target, broker=self.broker)
 

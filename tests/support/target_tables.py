@@ -20,6 +20,7 @@ def make_column(name: str, position: int = 1, **fields: Any) -> Column:
         "type_oid": TEXT_OID,
         "type_name": "text",
         "base_type_oid": TEXT_OID,
+        "stored_type_name": fields.get("type_name", "text"),
         "type_schema": "pg_catalog",
     }
     return Column(name=name, position=position, **{**given, **fields})

@@ -138,7 +138,7 @@ class Applier:
     def _truncate(self, change: Change) -> None:
         assert isinstance(change.message, Truncate)
         oids = [oid for oid in change.message.relation_oids if self._router.is_written(change, oid)]
-        targets = [self._router.states[oid].target for oid in oids]
+        targets = [self._target_table(self._router.states[oid].target) for oid in oids]
         self._session.execute(truncate_sql(targets, restart_identity=change.message.restart_identity))
         for oid in oids:
             self.counts.changes[oid, Operation.TRUNCATE] += 1
@@ -192,9 +192,9 @@ def read_target_table(session: Session, name: QualifiedName) -> Table:
     return found[0]
 
 
-def truncate_sql(targets: Iterable[QualifiedName], *, restart_identity: bool) -> sql.Composed:
+def truncate_sql(targets: Iterable[Table], *, restart_identity: bool) -> sql.Composed:
     """Compose the emptying of tables, all in one statement so that foreign keys between them allow it."""
     return sql.SQL("truncate {tables}{restart}").format(
-        tables=sql.SQL(", ").join(name.identifier for name in targets),
+        tables=sql.SQL(", ").join(table.rows for table in targets),
         restart=sql.SQL(" restart identity" if restart_identity else ""),
     )

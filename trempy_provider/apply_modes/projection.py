@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from psycopg2 import sql
 
@@ -24,9 +25,12 @@ from trempy_provider.postgres.expression_sql import ColumnWriter, expression_sql
 from trempy_provider.postgres.table_plan import TablePlan, plan_relation
 from trempy_provider.postgres.table_states import TableState
 from trempy_provider.postgres.tables import Column, Table
-from trempy_provider.replication.messages import Relation, Tuple
+from trempy_provider.replication.messages import Relation, ReplicaIdentity, Tuple
 
 _OVERRIDES_IDENTITY = "a"  # GENERATED ALWAYS AS IDENTITY
+_TEXT_TYPES = (25, 1043)  # text, varchar
+# bool, bytea, "char", name, int8, int2, int4, oid, uuid, date, time, timestamp, timestamptz
+_IDENTICAL_IF_EQUAL = frozenset({16, 17, 18, 19, 20, 21, 23, 26, 2950, 1082, 1083, 1114, 1184})
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +44,11 @@ class StagedColumn:
 
 @dataclass(frozen=True, slots=True)
 class ProjectedColumn:
-    """A column of the target.
+    """A column of the target; `type_name` is its type or, of a domain, the one it rests on.
 
     `value` is an expression over the names of staged columns, `staged_indexes` are their places among them.
     `position` is the place in the source's tuple of a value that passes as it stands, else None.
-    `has_same_type` says whether such a value has the same type on both sides.
+    `equality` is the type's own `=`, when it is not built in.
     """
 
     name: str
@@ -52,8 +56,10 @@ class ProjectedColumn:
     value: Expression
     staged_indexes: tuple[int, ...]
     position: int | None
-    has_same_type: bool
     is_momentary: bool = False
+    is_domain: bool = False
+    equality: tuple[str, str] | None = None
+    equal_is_identical: bool = False
 
     @property
     def identifier(self) -> sql.Identifier:
@@ -63,6 +69,25 @@ class ProjectedColumn:
     def value_sql(self, write_column: ColumnWriter) -> sql.Composable:
         """Compose the value; `write_column` says how a staged column is written."""
         return expression_sql(self.value, write_column)
+
+    def equals_sql(self, row: str, value: sql.Composable) -> sql.Composed:
+        """Compose the condition that the column of `row` equals a value, by the type's own operator.
+
+        A domain is compared as what it rests on: polymorphic operators, those of enums, do not know domains.
+        """
+        return sql.SQL("{row}.{name}{cast} {operator} {value}").format(
+            row=sql.SQL(row),
+            name=self.identifier,
+            cast=sql.SQL(f"::{self.type_name}" if self.is_domain else ""),
+            operator=self._operator_sql(),
+            value=value,
+        )
+
+    def _operator_sql(self) -> sql.Composable:
+        if self.equality is None:
+            return sql.SQL("=")
+        schema_name, operator = self.equality
+        return sql.SQL("operator({}.{})").format(sql.Identifier(schema_name), sql.SQL(operator))
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +109,8 @@ class Projection:
     predicate: Expression | None
     has_key_index: bool
     overrides_identity: bool
+    rows: sql.Composed  # the target, without tables that inherit from it
+    is_partitioned: bool
 
     @property
     def is_plain(self) -> bool:
@@ -116,8 +143,23 @@ def project(
 
     Raise TargetSchemaError naming the column when the target cannot take the relation's rows.
     """
-    plan = plan_relation(task, relation, source=state.source, key_columns=state.key_columns, types=types)
-    return _Fitting(relation, types, plan, state, target).projection()
+    key_columns = _key_columns(relation, state)
+    plan = plan_relation(task, relation, source=state.source, key_columns=key_columns, types=types)
+    fitting = _Fitting(relation, types=types, plan=plan, state=state, key_columns=key_columns, target=target)
+    return fitting.projection()
+
+
+def _key_columns(relation: Relation, state: TableState) -> tuple[str, ...]:
+    """Return the columns that find a row: those of which the stream carries the old values.
+
+    The replica identity may change in mid-stream, and each relation says which one its changes have.
+    FULL carries all columns; then those that were found to be the table's key are enough.
+    """
+    identity = tuple(column.name for column in relation.columns if column.is_key)
+    carries_all = relation.replica_identity is ReplicaIdentity.FULL
+    if carries_all or not identity or set(identity) == set(state.key_columns):
+        return state.key_columns
+    return identity
 
 
 class _Fitting:
@@ -126,14 +168,17 @@ class _Fitting:
     def __init__(
         self,
         relation: Relation,
+        *,
         types: Sequence[ValueType],
         plan: TablePlan,
         state: TableState,
+        key_columns: tuple[str, ...],
         target: Table,
     ) -> None:
         self._relation = relation
         self._plan = plan
         self._state = state
+        self._key_columns = key_columns
         self._target = target
         self._target_columns = {column.name: column for column in target.columns}
         self._positions = {name: i for i, name in enumerate(relation.column_names)}
@@ -152,10 +197,12 @@ class _Fitting:
             staged=tuple(self._staged),
             columns=columns,
             key=key,
-            key_positions=tuple(self._positions[name] for name in self._state.key_columns),
+            key_positions=tuple(self._positions[name] for name in self._key_columns),
             predicate=self._plan.predicate,
             has_key_index=_has_key_index(self._target, key),
             overrides_identity=any(column.identity == _OVERRIDES_IDENTITY for column in self._target.columns),
+            rows=self._target.rows,
+            is_partitioned=self._target.is_partition_root,
         )
 
     def _is_generated(self, column: ChainColumn) -> bool:
@@ -171,28 +218,23 @@ class _Fitting:
     def _compute(self, column: ChainColumn, target: Column) -> ProjectedColumn:
         """Project a value that is made of others."""
         return ProjectedColumn(
-            name=target.name,
-            type_name=target.type_name,
             value=column.value,
             staged_indexes=tuple(self._stage_input(name) for name in column.depends_on),
             position=None,
-            has_same_type=column.type.base_oid == target.base_type_oid,
             is_momentary=column.is_momentary,
+            **_traits(target),
         )
 
     def _pass(self, source: str, target: Column) -> ProjectedColumn:
         """Project a value that passes as it stands."""
         position = self._positions[source]
-        source_oid = self._relation.columns[position].type_oid
         is_input = source in self._inputs and self._types[position].name != target.type_name
         name = f"trempy column {position}" if is_input else source
         return ProjectedColumn(
-            name=target.name,
-            type_name=target.type_name,
             value=source_column(name),
-            staged_indexes=(self._stage(StagedColumn(name, target.type_name, position)),),
+            staged_indexes=(self._stage(StagedColumn(name, target.stored_type_name, position)),),
             position=position,
-            has_same_type=source_oid in (target.type_oid, target.base_type_oid),
+            **_traits(target),
         )
 
     def _stage_input(self, source: str) -> int:
@@ -206,7 +248,7 @@ class _Fitting:
     def _key(self, columns: tuple[ProjectedColumn, ...]) -> tuple[ProjectedColumn, ...]:
         by_name = {column.name: column for column in columns}
         state = self._state
-        for source, name in zip(state.key_columns, self._plan.identity, strict=True):
+        for source, name in zip(self._key_columns, self._plan.identity, strict=True):
             if name not in by_name or source not in self._positions:
                 raise TargetSchemaError(
                     f"key column {source!r} of {state.source} is not replicated to {state.target}",
@@ -221,6 +263,17 @@ class _Fitting:
             f"target table {state.target} has no column {column.name!r}, {owner}",
             hint=f"Add the column {column.name!r} to {state.target}, then start the task again.",
         )
+
+
+def _traits(target: Column) -> dict[str, Any]:
+    is_plain_text = target.type_oid in _TEXT_TYPES and target.collation is None
+    return {
+        "name": target.name,
+        "type_name": target.stored_type_name,
+        "is_domain": target.is_domain,
+        "equality": target.equality,
+        "equal_is_identical": is_plain_text or target.base_type_oid in _IDENTICAL_IF_EQUAL,
+    }
 
 
 def _inputs(plan: TablePlan) -> frozenset[str]:

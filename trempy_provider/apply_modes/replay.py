@@ -69,9 +69,7 @@ class _Replayer:
 
     def _truncate(self, change: Change) -> None:
         assert isinstance(change.message, Truncate)
-        self._session.execute(
-            truncate_sql([self._state.target], restart_identity=change.message.restart_identity)
-        )
+        self._session.execute(truncate_sql([self._table], restart_identity=change.message.restart_identity))
 
     def _projection(self, shape: Shape) -> Projection:
         if shape.payloads not in self._projections:

@@ -2,8 +2,8 @@
 
 Rows of a table with a key are found by it.
 Rows of a table without one are found by all their columns, and exactly one of equal rows is touched.
-There, values of the same type on both sides are compared by their text form, because some types have no
-equality and others call different values equal (`1.0` and `1.00`).
+There, values are compared by the text form they have on the target, because some types have no equality and
+others call different values equal (`1.0` and `1.00`).
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ def insert_row_sql(projection: Projection, row: Tuple) -> sql.Composed:
 def update_row_sql(projection: Projection, change: Change) -> sql.Composed:
     """Compose the update of the columns that were sent."""
     assert change.new is not None
-    return sql.SQL("update {target} t set {assignments} where {match}").format(
-        target=projection.target,
+    return sql.SQL("update {rows} t set {assignments} where {match}").format(
+        rows=projection.rows,
         assignments=_sent_sql(projection, change.new),
         match=match_row_sql(projection, change),
     )
@@ -41,8 +41,8 @@ def update_row_sql(projection: Projection, change: Change) -> sql.Composed:
 
 def delete_row_sql(projection: Projection, change: Change) -> sql.Composed:
     """Compose the deletion of one row."""
-    return sql.SQL("delete from {target} t where {match}").format(
-        target=projection.target, match=match_row_sql(projection, change)
+    return sql.SQL("delete from {rows} t where {match}").format(
+        rows=projection.rows, match=match_row_sql(projection, change)
     )
 
 
@@ -53,9 +53,18 @@ def match_row_sql(projection: Projection, change: Change) -> sql.Composed:
         return _equal_sql(zip(projection.key, values, strict=True))
     assert change.old is not None
     values = projection.values(change.old.values)
-    return sql.SQL("t.ctid = (select r.ctid from {target} r where {same} limit 1)").format(
-        target=projection.target, same=_identical_sql(zip(projection.columns, values, strict=True))
+    return _first_sql(projection).format(
+        rows=projection.rows, same=_identical_sql(zip(projection.columns, values, strict=True))
     )
+
+
+def _first_sql(projection: Projection) -> sql.SQL:
+    """Compose the condition for one of equal rows; a ctid is a place within one partition."""
+    if projection.is_partitioned:
+        return sql.SQL(
+            "(t.tableoid, t.ctid) = (select r.tableoid, r.ctid from {rows} r where {same} limit 1)"
+        )
+    return sql.SQL("t.ctid = (select r.ctid from {rows} r where {same} limit 1)")
 
 
 def _sent_sql(projection: Projection, row: Tuple) -> sql.Composed:
@@ -70,9 +79,7 @@ def _sent_sql(projection: Projection, row: Tuple) -> sql.Composed:
 
 
 def _equal_sql(pairs: Iterable[tuple[ProjectedColumn, Value]]) -> sql.Composed:
-    return sql.SQL(" and ").join(
-        sql.SQL("t.{} = {}").format(column.identifier, literal_sql(value)) for column, value in pairs
-    )
+    return sql.SQL(" and ").join(column.equals_sql("t", _typed_sql(column, value)) for column, value in pairs)
 
 
 def _identical_sql(pairs: Iterable[tuple[ProjectedColumn, Value]]) -> sql.Composed:
@@ -82,8 +89,10 @@ def _identical_sql(pairs: Iterable[tuple[ProjectedColumn, Value]]) -> sql.Compos
 def _same_value_sql(column: ProjectedColumn, value: Value) -> sql.Composed:
     if value is None:
         return sql.SQL("r.{} is null").format(column.identifier)
-    if not column.has_same_type:
-        return sql.SQL("r.{} = {}").format(column.identifier, literal_sql(value))
-    return sql.SQL("(r.{name} is not null and format('%s', r.{name}) = {value} collate \"C\")").format(
-        name=column.identifier, value=literal_sql(value)
-    )
+    return sql.SQL(
+        "(r.{name} is not null and format('%s', r.{name}) = (select format('%s', {value})) collate \"C\")"
+    ).format(name=column.identifier, value=_typed_sql(column, value))
+
+
+def _typed_sql(column: ProjectedColumn, value: Value) -> sql.Composed:
+    return sql.SQL("{}::{}").format(literal_sql(value), sql.SQL(column.type_name))

@@ -57,8 +57,7 @@ def assignments_sql(columns: Iterable[ProjectedColumn], row: str) -> sql.Compose
 def match_sql(projection: Projection, row: str) -> sql.Composed:
     """Compose the condition that a target row t has the key of the staged row called `row`."""
     return sql.SQL(" and ").join(
-        sql.SQL("t.{} = {}").format(column.identifier, column.value_sql(column_of(row)))
-        for column in projection.key
+        column.equals_sql("t", column.value_sql(column_of(row))) for column in projection.key
     )
 
 
@@ -98,10 +97,10 @@ def staged_update_sql(projection: Projection, staging: sql.Identifier, mask: str
     """Compose the update from staged rows with one mask; its unchanged columns are left alone."""
     written = sent_columns(projection, mask)
     return sql.SQL(
-        "update {target} t set {assignments} from {staging} s "
+        "update {rows} t set {assignments} from {staging} s "
         "where s.{operation} = 'U' and s.{mask_column} = {mask} and {match}"
     ).format(
-        target=projection.target,
+        rows=projection.rows,
         assignments=assignments_sql(written or projection.key, "s"),
         staging=staging,
         operation=sql.Identifier(OPERATION_COLUMN),
@@ -115,8 +114,8 @@ def staged_delete_sql(
     projection: Projection, staging: sql.Identifier, operations: Sequence[str] = "D"
 ) -> sql.Composed:
     """Compose the deletion of the rows whose keys are staged as deleted."""
-    return sql.SQL("delete from {target} t using {staging} s where {staged} and {match}").format(
-        target=projection.target,
+    return sql.SQL("delete from {rows} t using {staging} s where {staged} and {match}").format(
+        rows=projection.rows,
         staging=staging,
         staged=_operation_sql(operations),
         match=match_sql(projection, "s"),
@@ -125,8 +124,8 @@ def staged_delete_sql(
 
 def staged_came_and_went_sql(projection: Projection, staging: sql.Identifier) -> sql.Composed:
     """Compose the search for rows that were inserted and deleted again: there must be none."""
-    return sql.SQL("select from {target} t join {staging} s on {match} where {staged}").format(
-        target=projection.target,
+    return sql.SQL("select from {rows} t join {staging} s on {match} where {staged}").format(
+        rows=projection.rows,
         staging=staging,
         staged=_operation_sql(CAME_AND_WENT),
         match=match_sql(projection, "s"),

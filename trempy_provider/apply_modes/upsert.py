@@ -72,7 +72,11 @@ def _upsert_row_sql(projection: Projection, row: Tuple) -> sql.Composed:
 
 
 def _on_conflict_sql(projection: Projection) -> sql.Composed:
-    written = [column for column in projection.columns if column not in projection.key]
+    written = [
+        column
+        for column in projection.columns
+        if column not in projection.key or not column.equal_is_identical
+    ]
     if not written:
         return sql.SQL("on conflict ({}) do nothing").format(names_sql(projection.key))
     return sql.SQL("on conflict ({key}) do update set {assignments}").format(

@@ -34,7 +34,7 @@ from trempy_provider.jobs.loading.records import begin_loads, lock_tables
 from trempy_provider.jobs.loading.rounds import load_tables
 from trempy_provider.jobs.loading.table_load import TableLoad
 from trempy_provider.jobs.progress import Phase, ProgressListener, SilentProgress
-from trempy_provider.postgres.catalog import read_table, read_tables
+from trempy_provider.postgres.catalog import read_tables
 from trempy_provider.postgres.load_tables import holds_rows
 from trempy_provider.postgres.metadata import read_task
 from trempy_provider.postgres.session import Endpoint, Session
@@ -162,13 +162,8 @@ def _choose(states: dict[int, TableState], names: Sequence[str] | None) -> list[
 
 
 def _refuse_foreign_rows(control: Session, task: ReplicationTask, states: Sequence[TableState]) -> None:
-    filled = [
-        str(state.target)
-        for state in states
-        if not replaces_rows(task, state)
-        and read_table(control, state.target) is not None
-        and holds_rows(control, state.target)
-    ]
+    names = [state.target for state in states if not replaces_rows(task, state)]
+    filled = [str(table.name) for table in read_tables(control, names) if holds_rows(control, table)]
     if filled:
         raise TargetSchemaError(
             f"target tables hold rows that this task has not loaded: {', '.join(filled)}",

@@ -187,11 +187,15 @@ def _partition(row: tuple[Any, ...]) -> Partition:
 
 
 def _column(row: tuple[Any, ...]) -> Column:
-    *simple, generated_from, collation_schema, collation_name, sequence_schema, sequence_name, base_name = row
-    collation = None if collation_name is None else (collation_schema, collation_name)
-    sequence = None if sequence_name is None else QualifiedName(sequence_schema, sequence_name)
-    values = (*simple, tuple(generated_from or ()), collation, sequence, base_name)
+    *simple, generated_from, base_name, stored_name = row[:-6]
+    collation, sequence, equality = (pair if pair[1] is not None else None for pair in _pairs(row[-6:]))
+    owned = None if sequence is None else QualifiedName(*sequence)
+    values = (*simple, tuple(generated_from or ()), collation, owned, base_name, stored_name, equality)
     return Column(*values)
+
+
+def _pairs(values: tuple[Any, ...]) -> list[tuple[Any, Any]]:
+    return list(zip(values[::2], values[1::2], strict=True))
 
 
 def _key(row: tuple[Any, ...]) -> Key:

@@ -121,14 +121,14 @@ def replace_rows(
     session: Session,
     *,
     load_table: QualifiedName,
-    target: QualifiedName,
+    target: Table,
     columns: Sequence[str],
     delete: bool,
 ) -> None:
     """Put the load table's rows in the target instead of its own; call it in the final transaction."""
     if delete:
-        session.execute(sql.SQL("delete from {}").format(target.identifier))
-    session.execute(insert_rows_sql(load_table, target, columns))
+        session.execute(sql.SQL("delete from {}").format(target.rows))
+    session.execute(insert_rows_sql(load_table, target.name, columns))
     session.execute(drop_table_sql(load_table))
 
 
@@ -143,9 +143,9 @@ def insert_rows_sql(load_table: QualifiedName, target: QualifiedName, columns: S
     )
 
 
-def holds_rows(session: Session, table: QualifiedName) -> bool:
+def holds_rows(session: Session, table: Table) -> bool:
     """Tell whether a table has a row."""
-    return bool(session.fetch_value(sql.SQL("select exists (select from {})").format(table.identifier)))
+    return bool(session.fetch_value(sql.SQL("select exists (select from {})").format(table.rows)))
 
 
 def _index_name(load_table: QualifiedName, number: int) -> str:

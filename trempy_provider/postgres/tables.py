@@ -64,6 +64,13 @@ class Column:
     collation: tuple[str, str] | None = None  # schema and name, when it is not the type's own
     sequence: QualifiedName | None = None  # owned by the column: serial and identity
     base_type_name: str = ""  # without modifier
+    stored_type_name: str = ""  # of what a domain rests on, with the modifier
+    equality: tuple[str, str] | None = None  # schema and name of the type's `=`, when it is not built in
+
+    @property
+    def is_domain(self) -> bool:
+        """Tell whether the type is a domain."""
+        return self.type_oid != self.base_type_oid
 
     @property
     def is_serial(self) -> bool:
@@ -130,6 +137,13 @@ class Table:
     def is_partition_root(self) -> bool:
         """Tell whether the rows are in partitions."""
         return self.kind == "p"
+
+    @property
+    def rows(self) -> sql.Composed:
+        """Return the table as it is named where rows of tables that inherit from it are not meant."""
+        return sql.SQL("{}{}").format(
+            sql.SQL("" if self.is_partition_root else "only "), self.name.identifier
+        )
 
     @property
     def primary_key(self) -> tuple[str, ...]:

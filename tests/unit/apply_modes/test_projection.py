@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 from psycopg2 import sql
 
 from tests.support.changes import make_relation
+from tests.support.sql_text import sql_text
 from tests.support.target_tables import make_column, make_table, project_onto
 from trempy_provider.errors import TargetSchemaError
-from trempy_provider.replication.messages import UNCHANGED
+from trempy_provider.replication.messages import UNCHANGED, ReplicaIdentity
 
 RELATION = make_relation("id", "name", "note", key=("id",))
 
@@ -108,12 +112,44 @@ def test_identity_that_is_always_generated_is_overridden(identity: str, override
     assert project_onto(RELATION, "id", table=table).overrides_identity is overrides
 
 
+def test_domain_is_staged_and_compared_as_the_type_it_rests_on() -> None:
+    column = make_column("name", type_oid=16999, type_name="public.code", stored_type_name="public.colour")
+
+    (projected,) = project_onto(make_relation("name"), table=make_table(column)).columns
+
+    assert projected.type_name == "public.colour"
+    assert sql_text(projected.equals_sql("t", sql.SQL("$1"))) == 't."name"::public.colour = $1'
+
+
+def test_type_of_an_extension_is_compared_by_its_own_operator() -> None:
+    column = make_column("name", equality=("My types", "="))
+
+    (projected,) = project_onto(make_relation("name"), table=make_table(column)).columns
+
+    assert sql_text(projected.equals_sql("t", sql.SQL("$1"))) == 't."name" operator("My types".=) $1'
+
+
+def test_key_is_what_the_stream_carries_of_old_rows() -> None:
+    by_index = replace(make_relation("id", "name", key=("name",)), replica_identity=ReplicaIdentity.INDEX)
+    full = make_relation("id", "name")
+
+    assert [column.name for column in project_onto(by_index, "id").key] == ["name"]
+    assert [column.name for column in project_onto(full, "id").key] == ["id"]
+
+
 @pytest.mark.parametrize(
-    ("type_oid", "base_type_oid", "same"), [(25, 25, True), (16999, 25, True), (1043, 1043, False)]
+    ("fields", "identical"),
+    [
+        ({}, True),
+        ({"collation": ("public", "insensitive")}, False),
+        ({"type_oid": 16999}, False),
+        ({"type_oid": 1700, "base_type_oid": 1700}, False),
+        ({"type_oid": 16999, "base_type_oid": 23}, True),
+    ],
 )
-def test_domain_counts_as_the_type_it_rests_on(type_oid: int, base_type_oid: int, same: bool) -> None:
-    column = make_column("name", type_oid=type_oid, base_type_oid=base_type_oid)
+def test_equal_values_may_differ_in_some_types(fields: dict[str, Any], identical: bool) -> None:
+    (projected,) = project_onto(
+        make_relation("name"), table=make_table(make_column("name", **fields))
+    ).columns
 
-    projection = project_onto(make_relation("name", type_oid=25), table=make_table(column))
-
-    assert projection.columns[0].has_same_type is same
+    assert projected.equal_is_identical is identical

@@ -57,7 +57,7 @@ def test_insert_writes_identity_columns_that_are_always_generated() -> None:
 
 def test_update_sets_all_columns_but_the_key() -> None:
     assert sql_text(staged_update_sql(PLAIN, STAGING, "...")) == (
-        'update "shop"."t" t set "v" = s."v", "w" = s."w" from "pg_temp"."s1" s '
+        'update only "shop"."t" t set "v" = s."v", "w" = s."w" from "pg_temp"."s1" s '
         'where s."trempy operation" = \'U\' and s."trempy mask" = \'...\' and t."id" = s."id"'
     )
 
@@ -84,7 +84,7 @@ def test_mask_of_another_width_is_a_defect() -> None:
 
 def test_delete_uses_all_columns_of_the_key() -> None:
     assert sql_text(staged_delete_sql(ALL_KEY, STAGING)) == (
-        'delete from "shop"."t" t using "pg_temp"."s1" s '
+        'delete from only "shop"."t" t using "pg_temp"."s1" s '
         'where s."trempy operation" in (\'D\') and t."b" = s."b" and t."a" = s."a"'
     )
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from psycopg2 import sql
 
-from trempy_provider.apply_modes.applier import silence_triggers
+from trempy_provider.apply_modes.applier import read_target_table, silence_triggers
 from trempy_provider.apply_modes.replay import replay_held_changes
 from trempy_provider.config.task import ReplicationTask
 from trempy_provider.errors import JobInProgressError, RetryPolicy, TargetSchemaError
@@ -131,12 +131,13 @@ def _exchange(context: LoadContext, collected: CollectedRows, target: Session) -
     silence_triggers(target)
     target.execute("set constraints all deferred")
     replaces = replaces_rows(context.task, state)
-    if not replaces and holds_rows(target, state.target):
+    present = read_target_table(target, state.target)
+    if not replaces and holds_rows(target, present):
         raise TargetSchemaError(f"table {state.target} has got rows of somebody else during the load")
     replace_rows(
         target,
         load_table=design.load_table,
-        target=state.target,
+        target=present,
         columns=design.column_names,
         delete=replaces,
     )

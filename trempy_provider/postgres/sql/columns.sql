@@ -22,22 +22,33 @@ select a.attrelid::bigint, a.attname::text, a.attnum, a.atttypid::bigint, format
         where p.classid = 'pg_attrdef'::regclass and p.objid = d.oid
           and p.refclassid = 'pg_class'::regclass and p.refobjid = a.attrelid
           and a.attgenerated <> '') as generated_from,
+       format_type(base.oid, -1) as base_type_name, format_type(base.oid, base.modifier) as stored_type_name,
        cn.nspname::text as collation_schema, co.collname::text as collation_name,
        sn.nspname::text as sequence_schema, sc.relname::text as sequence_name,
-       format_type(base.oid, -1) as base_type_name
+       equality.schema_name as equality_schema, equality.operator_name as equality_name
 from pg_attribute a
 join pg_type t on t.oid = a.atttypid
 join pg_namespace tn on tn.oid = t.typnamespace
 cross join lateral (
-    with recursive chain (oid, kind, base) as (
-        select t.oid, t.typtype, t.typbasetype
+    with recursive chain (oid, kind, base, modifier, base_modifier) as (
+        select t.oid, t.typtype, t.typbasetype, a.atttypmod, t.typtypmod
         union all
-        select b.oid, b.typtype, b.typbasetype
+        select b.oid, b.typtype, b.typbasetype, chain.base_modifier, b.typtypmod
         from chain join pg_type b on b.oid = chain.base
         where chain.kind = 'd'
     )
-    select chain.oid from chain where chain.kind <> 'd'
+    select chain.oid, chain.modifier from chain where chain.kind <> 'd'
 ) as base
+left join lateral (
+    select n.nspname::text as schema_name, o.oprname::text as operator_name
+    from pg_opclass c
+    join pg_am m on m.oid = c.opcmethod and m.amname = 'btree'
+    join pg_amop p on p.amopfamily = c.opcfamily and p.amopstrategy = 3
+                  and p.amoplefttype = c.opcintype and p.amoprighttype = c.opcintype
+    join pg_operator o on o.oid = p.amopopr
+    join pg_namespace n on n.oid = o.oprnamespace
+    where c.opcdefault and c.opcintype = base.oid and n.nspname <> 'pg_catalog'
+) as equality on true
 left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
 left join pg_collation co on co.oid = a.attcollation and a.attcollation <> t.typcollation
 left join pg_namespace cn on cn.oid = co.collnamespace
