@@ -10,6 +10,7 @@ from trempy_provider.broker.publisher import RabbitMqPublisher
 from trempy_provider.errors import GapError, SlotLostError, WrongSystemError
 from trempy_provider.jobs import capture as capture_module
 from trempy_provider.jobs.caught_up import current_position
+from trempy_provider.jobs.starting_point import find_starting_point
 from trempy_provider.jobs.watch import open_slot_watch
 
 
@@ -145,7 +146,7 @@ def test_check_beside_a_busy_capture_sees_no_gap(followed, monkeypatch):
         for _ in range(30):
             insert(followed)
             with followed.target.connect("test") as session:
-                capture_module.starting_point(
+                find_starting_point(
                     followed.task.task_name, followed.task.slot_name, source=followed.source, target=session
                 )
 

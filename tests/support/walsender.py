@@ -20,6 +20,7 @@ from trempy_provider.replication.messages import (
     Delete,
     Insert,
     LogicalMessage,
+    Message,
     OldTuple,
     Origin,
     Relation,
@@ -67,27 +68,37 @@ class Walsender:
 
     def write(self, actions: Iterable[Action]) -> WrittenTransaction:
         """Return the transaction made of `actions`."""
+        written = self._place(self._new_xid())
+        self._send(written.begin, written)
+        for action in actions:
+            self._act(action, written)
+        self._send(written.commit, written)
+        return written
+
+    def _new_xid(self) -> int:
         self._xid += 1
+        return self._xid
+
+    def _place(self, xid: int) -> WrittenTransaction:
+        """Return a transaction that commits now."""
         commit_lsn, end_lsn = Lsn(self._lsn + 0x100), Lsn(self._lsn + 0x130)
         self._lsn += 0x130
         committed_at = self._xid * 1_000_000
-        written = WrittenTransaction(
-            Begin(commit_lsn, committed_at, self._xid), Commit(commit_lsn, end_lsn, committed_at)
+        return WrittenTransaction(
+            Begin(commit_lsn, committed_at, xid), Commit(commit_lsn, end_lsn, committed_at)
         )
-        written.payloads.append(encode(written.begin))
-        for action in actions:
-            self._act(action, written)
-        written.payloads.append(encode(written.commit))
-        return written
+
+    def _send(self, message: Message, written: WrittenTransaction) -> None:
+        written.payloads.append(encode(message))
 
     def _act(self, action: Action, written: WrittenTransaction) -> None:
         if action.kind == "alter":
             self._versions[action.oids[0]] += 1
-            self._described.discard(action.oids[0])
+            self._invalidate(action.oids[0])
         elif action.kind == "origin":
-            written.payloads.append(encode(Origin(written.begin.commit_lsn, "elsewhere")))
+            self._send(Origin(written.begin.commit_lsn, "elsewhere"), written)
         elif action.kind == "message":
-            written.payloads.append(encode(LogicalMessage(True, written.begin.commit_lsn, "p", b"content")))
+            self._send(LogicalMessage(True, written.begin.commit_lsn, "p", b"content"), written)
         else:
             self._change(action, written)
 
@@ -96,15 +107,24 @@ class Walsender:
         for oid in oids:
             self._describe(oid, written)
         message = self._message(action, oids)
-        written.payloads.append(encode(message))
+        self._send(message, written)
         written.changes.append((message, tuple(map(self._relation, oids))))
 
     def _describe(self, oid: int, written: WrittenTransaction) -> None:
-        if oid not in self._described:
-            self._described.add(oid)
+        if not self._is_described(oid):
+            self._note_described(oid)
             if oid == TABLES[-1]:
-                written.payloads.append(encode(Type(_CUSTOM_TYPE, "public", "mood")))
-            written.payloads.append(encode(self._relation(oid)))
+                self._send(Type(_CUSTOM_TYPE, "public", "mood"), written)
+            self._send(self._relation(oid), written)
+
+    def _is_described(self, oid: int) -> bool:
+        return oid in self._described
+
+    def _note_described(self, oid: int) -> None:
+        self._described.add(oid)
+
+    def _invalidate(self, oid: int) -> None:
+        self._described.discard(oid)
 
     def _relation(self, oid: int) -> Relation:
         """Return the relation as it is now; each alteration has added a column."""

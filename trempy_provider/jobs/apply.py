@@ -33,10 +33,15 @@ from trempy_provider.postgres.checkpoints import (
     lock_checkpoint,
     read_checkpoint,
 )
-from trempy_provider.postgres.held_changes import delete_chunks, hold_chunk, read_chunks
+from trempy_provider.postgres.held_chunks import (
+    delete_chunks,
+    follow_capture_session,
+    hold_chunk,
+    read_transaction,
+)
 from trempy_provider.postgres.session import Endpoint, Session, static_sql
 from trempy_provider.replication import wire
-from trempy_provider.replication.batches import Batch
+from trempy_provider.replication.batches import Batch, ChunkEnd
 from trempy_provider.replication.changes import Transaction
 from trempy_provider.replication.lsn import NO_LSN, Lsn
 from trempy_provider.replication.transactions import read_transactions
@@ -196,23 +201,35 @@ class _Apply:
 
     def _apply_batch(self, batch: Batch, body: bytes) -> None:
         checkpoint = lock_checkpoint(self._session, self._task.task_name)
-        if _is_applied(batch, checkpoint):
-            self._report.skipped_batch_count += 1
+        if _is_superseded(batch, checkpoint) or _is_applied(batch, checkpoint):
+            self._skip_batch(batch)
             return
         if batch.previous_lsn > checkpoint.end_lsn:
             raise GapError(
                 f"task {self._task.task_name} is applied up to {checkpoint.end_lsn}, but the next batch "
                 f"follows {batch.previous_lsn}: batches between them are missing"
             )
+        if batch.session_number > checkpoint.capture_session:
+            follow_capture_session(self._session, self._task.task_name, batch.session_number)
         if not batch.is_complete:
-            self._hold_chunk(batch, body)
+            self._hold(batch, body)
             return
         self._applier.begin(states_version=checkpoint.states_version)
         last = self._apply_transactions(batch, checkpoint)
         self._advance(batch, last)
 
-    def _hold_chunk(self, batch: Batch, body: bytes) -> None:
-        hold_chunk(self._session, self._task.task_name, batch, body=body)
+    def _skip_batch(self, batch: Batch) -> None:
+        self._report.skipped_batch_count += 1
+        if batch.chunk is not None:
+            delete_chunks(self._session, batch)
+
+    def _hold(self, batch: Batch, body: bytes) -> None:
+        """Keep a chunk until its transaction commits; forget all of them when it is rolled back."""
+        assert batch.chunk is not None
+        if batch.chunk.end is ChunkEnd.ROLLBACK:
+            delete_chunks(self._session, batch)
+        else:
+            hold_chunk(self._session, batch, body=body)
 
     def _apply_transactions(self, batch: Batch, checkpoint: Checkpoint) -> Transaction | None:
         """Apply what the checkpoint does not cover yet and return the last transaction."""
@@ -225,9 +242,10 @@ class _Apply:
         return last
 
     def _parts(self, batch: Batch) -> Iterator[Batch]:
-        if batch.chunk is not None:
-            yield from read_chunks(self._session, self._task.task_name, last=batch)
-        yield batch
+        if batch.chunk is None:
+            yield batch
+        else:
+            yield from read_transaction(self._session, batch)
 
     def _advance(self, batch: Batch, last: Transaction | None) -> None:
         if last is None:
@@ -243,7 +261,7 @@ class _Apply:
             change_count=change_count,
         )
         if batch.chunk is not None:
-            delete_chunks(self._session, self._task.task_name, until=batch.first_lsn)
+            delete_chunks(self._session, batch)
         self._count(batch, last.committed_at, change_count)
 
     def _count(self, batch: Batch, committed_at: datetime, change_count: int) -> None:
@@ -326,11 +344,19 @@ class _Apply:
         return True
 
 
+def _is_superseded(batch: Batch, checkpoint: Checkpoint) -> bool:
+    """Tell whether a later start of capture, whose batches are applied already, sends this one's content.
+
+    It started where the slot was confirmed, and everything before that had been applied by its first batch.
+    """
+    return batch.session_number < checkpoint.capture_session
+
+
 def _is_applied(batch: Batch, checkpoint: Checkpoint) -> bool:
-    """Tell whether the checkpoint covers a batch; a chunk is covered when its transaction is."""
+    """Tell whether the checkpoint covers a batch; a chunk is covered when its transaction is known to be."""
     if batch.is_complete:
         return batch.end_lsn <= checkpoint.end_lsn
-    return batch.first_lsn < checkpoint.end_lsn
+    return NO_LSN < batch.first_lsn < checkpoint.end_lsn
 
 
 def _end_of(letter: Delivery) -> Lsn:

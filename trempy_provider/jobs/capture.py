@@ -5,6 +5,10 @@ and only then is the slot confirmed.
 So the slot is never ahead of the broker, nor of what the task knows it has published; killed between any two
 steps, capture sends again what may have been sent already, and apply skips it.
 
+A large transaction is published in chunks while it is still in progress on the source.
+Its chunks confirm nothing: the slot stays before its commit until that is published, and a later start of
+capture sends it anew from its beginning.
+
 While nothing of the task's changes, the slot follows the server's WAL all the same, so that it retains none:
 first it is recorded that nothing was published since the last batch, then the slot moves on.
 """
@@ -13,23 +17,22 @@ from __future__ import annotations
 
 import logging
 import time
-import uuid
 from dataclasses import dataclass
 from typing import Any
 
 from trempy_provider.broker.base import Broker, OutgoingMessage
 from trempy_provider.config.task import ReplicationTask
-from trempy_provider.errors import MetadataError, RetryPolicy, StoppedError, TrempyError
+from trempy_provider.errors import RetryPolicy, SlotInUseError, StoppedError, TrempyError
 from trempy_provider.jobs.backlog import Backlog
 from trempy_provider.jobs.backoff import Backoff
 from trempy_provider.jobs.lease import EndReason, Lease, StopSignal
-from trempy_provider.postgres.checkpoints import advance_capture_progress, read_capture_progress
-from trempy_provider.postgres.metadata import read_task
+from trempy_provider.jobs.starting_point import StartingPoint, find_starting_point
+from trempy_provider.postgres.checkpoints import advance_capture_progress, begin_capture_session
 from trempy_provider.postgres.session import Endpoint, Session
-from trempy_provider.postgres.slot import read_identity, read_slot, verify_slot
 from trempy_provider.postgres.stream import ChangeStream, Keepalive, open_stream
 from trempy_provider.replication import wire
-from trempy_provider.replication.batches import Batch, BatchBuilder, BatchLimits
+from trempy_provider.replication.batch_builder import BatchBuilder
+from trempy_provider.replication.batches import Batch, BatchLimits
 from trempy_provider.replication.lsn import NO_LSN, Lsn
 
 logger = logging.getLogger(__name__)
@@ -127,29 +130,30 @@ class _Capture:
         self._stream: ChangeStream | None = None
         self._publisher = None
         try:
-            starting_point(task.task_name, task.slot_name, source=source, target=self._target)
+            find_starting_point(task.task_name, task.slot_name, source=source, target=self._target)
             self._publisher = broker.open_publisher()
             self._stream = open_stream(
                 source,
                 job="capture",
                 slot_name=task.slot_name,
                 publication_name=task.publication_name,
+                in_progress=True,
             )
-            # Only now is nobody else moving the slot.
-            previous_lsn, start_lsn = starting_point(
-                task.task_name, task.slot_name, source=source, target=self._target
+            # Only now is nobody else moving the slot, and starts of capture are counted in their order.
+            session_number = begin_capture_session(self._target, task.task_name)
+            point = _own_starting_point(
+                task, source=source, target=self._target, reader_pid=self._stream.backend_pid
             )
-            self._stream.confirm(start_lsn)
+            self._stream.confirm(point.confirmed_lsn)
         except BaseException:
             self.close()
             raise
-        self._position = start_lsn
-        self._published_lsn = previous_lsn
-        self._seen_lsn = previous_lsn
+        self._position = point.confirmed_lsn
+        self._published_lsn = self._seen_lsn = point.previous_lsn
         self._builder = BatchBuilder(
             task_name=task.task_name,
-            session_id=uuid.uuid4().hex[:16],
-            previous_lsn=previous_lsn,
+            session_number=session_number,
+            previous_lsn=point.previous_lsn,
             limits=BatchLimits(max_rows=task.cdc.batch_max_rows, max_bytes=task.cdc.batch_max_bytes),
         )
         self._backlog = Backlog(self._target, task.task_name)
@@ -202,7 +206,7 @@ class _Capture:
         return count
 
     def _see(self, position: Lsn) -> None:
-        """Between transactions, everything committed before a keepalive's position has arrived."""
+        """Between transactions and segments, all that committed before a keepalive's position has arrived."""
         if not self._builder.in_transaction:
             self._position = max(self._position, position)
 
@@ -317,22 +321,14 @@ class _Capture:
         self._confirm(at_once=True)
 
 
-def starting_point(task_name: str, slot_name: str, *, source: Endpoint, target: Session) -> tuple[Lsn, Lsn]:
-    """Return the end of the last batch published before the slot's position, and that position.
-
-    The slot is read before the progress: what is recorded first can only be further.
-    Raise SlotLostError or WrongSystemError when the slot is not the task's own or not complete.
-    """
-    row = read_task(target, task_name)
-    if row is None or row.slot_name is None or row.consistent_point is None:
-        raise MetadataError(f"task {task_name} has not been set up to follow changes")
-    with source.connect("capture") as session:
-        status, identity = read_slot(session, slot_name), read_identity(session)
-    progress = read_capture_progress(target, task_name)
-    known_lsn = max(progress.published_lsn, progress.seen_lsn) if progress.idle else progress.published_lsn
-    verify_slot(row, status, identity, captured_lsn=known_lsn)
-    confirmed_lsn = status.confirmed_flush_lsn or NO_LSN
-    return min(confirmed_lsn, progress.published_lsn), confirmed_lsn
+def _own_starting_point(
+    task: ReplicationTask, *, source: Endpoint, target: Session, reader_pid: int
+) -> StartingPoint:
+    """Return where the slot stands; raise SlotInUseError when its stream is not ours any more."""
+    point = find_starting_point(task.task_name, task.slot_name, source=source, target=target)
+    if point.reader_pid != reader_pid:
+        raise SlotInUseError(f"the stream of slot {task.slot_name} was lost as soon as it was opened")
+    return point
 
 
 def _headers(batch: Batch) -> dict[str, str | int]:

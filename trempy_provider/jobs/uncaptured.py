@@ -12,8 +12,8 @@ import threading
 
 from trempy_provider.config.task import ReplicationTask
 from trempy_provider.errors import RetryPolicy, SlotInUseError, TrempyError
-from trempy_provider.jobs.capture import starting_point
 from trempy_provider.jobs.lease import StopSignal
+from trempy_provider.jobs.starting_point import find_starting_point
 from trempy_provider.postgres.checkpoints import read_capture_progress
 from trempy_provider.postgres.session import Endpoint, Session, static_sql
 from trempy_provider.replication.lsn import Lsn
@@ -35,7 +35,7 @@ def note_nothing_uncaptured(
         progress = read_capture_progress(target_session, task.task_name)
         if max(progress.seen_lsn, progress.published_lsn) >= lsn:
             return True
-        starting_point(
+        find_starting_point(
             task.task_name, task.slot_name, source=source, target=target_session
         )  # raises where changes are missing
         with source.connect(JOB) as source_session:

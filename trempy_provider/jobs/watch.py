@@ -13,7 +13,7 @@ import threading
 import time
 
 from trempy_provider.errors import TrempyError
-from trempy_provider.jobs.capture import starting_point
+from trempy_provider.jobs.starting_point import find_starting_point
 from trempy_provider.postgres.checkpoints import advance_capture_progress, read_capture_progress
 from trempy_provider.postgres.session import Endpoint
 from trempy_provider.postgres.stream import ChangeStream, Keepalive, open_stream
@@ -102,7 +102,7 @@ def open_slot_watch(
     stream = open_stream(source, job=JOB, slot_name=slot_name, publication_name=publication_name)
     try:
         with target.connect(JOB) as session:
-            starting_point(target.task_name, slot_name, source=source, target=session)
+            find_starting_point(target.task_name, slot_name, source=source, target=session)
     except BaseException:
         stream.close()
         raise

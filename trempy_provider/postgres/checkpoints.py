@@ -23,6 +23,7 @@ class Checkpoint:
     transaction_count: int
     change_count: int
     states_version: int
+    capture_session: int  # the last start of capture whose batches are applied
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +83,12 @@ def read_capture_progress(session: Session, task_name: str) -> CaptureProgress:
     """Return what capture has published; raise MetadataError when the task has not been set up."""
     row = _row(session, "read_capture_progress", task_name)
     return CaptureProgress(Lsn.parse(row[0]), row[1], Lsn.parse(row[2]), *row[3:])
+
+
+def begin_capture_session(session: Session, task_name: str) -> int:
+    """Count a start of capture and return its number; call it while holding the slot's stream."""
+    with schema_required():
+        return int(session.fetch_value(static_sql("begin_capture_session"), {"task_name": task_name}))
 
 
 def advance_capture_progress(

@@ -1,4 +1,4 @@
-"""Changes that wait in the target: of tables being loaded, and chunks of incomplete transactions.
+"""Changes of tables being loaded, which wait in the target.
 
 They are kept as batches in wire format, in the transaction that advances the checkpoint past them.
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from trempy_provider.errors import GapError
 from trempy_provider.postgres.session import Session, static_sql
 from trempy_provider.replication import wire
 from trempy_provider.replication.batches import Batch
@@ -44,50 +43,4 @@ def delete_held_changes(session: Session, task_name: str, *, source_oid: int, un
     """Forget a table's held changes up to and including the held id `until`."""
     session.execute(
         static_sql("delete_held_until"), {"task_name": task_name, "source_oid": source_oid, "until": until}
-    )
-
-
-def hold_chunk(session: Session, task_name: str, batch: Batch, *, body: bytes) -> None:
-    """Keep a chunk of a large transaction until its last chunk arrives."""
-    assert batch.chunk is not None
-    session.execute(
-        static_sql("hold_chunk"),
-        {
-            "task_name": task_name,
-            "commit_lsn": str(batch.first_lsn),
-            "chunk_id": batch.session_id,
-            "chunk_index": batch.chunk.index,
-            "body": body,
-        },
-    )
-
-
-def read_chunks(session: Session, task_name: str, *, last: Batch) -> Iterator[Batch]:
-    """Yield the held chunks that come before the last chunk of a transaction, one at a time.
-
-    Raise GapError when one is missing.
-    """
-    assert last.chunk is not None
-    for index in range(last.chunk.index):
-        body = session.fetch_value(
-            static_sql("next_chunk"),
-            {
-                "task_name": task_name,
-                "commit_lsn": str(last.first_lsn),
-                "chunk_id": last.session_id,
-                "chunk_index": index,
-            },
-        )
-        if body is None:
-            raise GapError(
-                f"chunk {index} of transaction {last.transaction_id} at {last.first_lsn} is missing"
-            )
-        yield wire.decode(bytes(body))
-
-
-def delete_chunks(session: Session, task_name: str, *, until: Lsn) -> None:
-    """Forget the chunks of transactions committed at or before `until`."""
-    session.execute(
-        static_sql("delete_chunks_until"),
-        {"task_name": task_name, "commit_lsn": str(until)},
     )

@@ -25,6 +25,7 @@ _KEEPALIVE_FRAME = Struct("!cQQB")
 _STATUS_UPDATE = Struct("!cQQQQB")
 _POSTGRES_EPOCH_UNIX_SECONDS = 946_684_800
 _FEEDBACK_INTERVAL_SECONDS = 10.0
+ORIGIN_FILTER_VERSION = 16_00_00
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ class Keepalive:
 
 
 class ChangeStream:
-    """Payloads of a slot, in commit order; one thread at a time."""
+    """Payloads of a slot, one thread at a time: committed transactions in order, others in segments."""
 
     def __init__(self, connection: ReplicationConnection, *, confirmed_lsn: Lsn) -> None:
         self._connection = connection
@@ -117,25 +118,52 @@ class ChangeStream:
 
 
 def open_stream(
-    endpoint: Endpoint, *, job: str, slot_name: str, publication_name: str, confirmed_lsn: Lsn = NO_LSN
+    endpoint: Endpoint,
+    *,
+    job: str,
+    slot_name: str,
+    publication_name: str,
+    confirmed_lsn: Lsn = NO_LSN,
+    in_progress: bool = False,
+    local_only: bool = False,
 ) -> ChangeStream:
     """Start streaming the slot from where it was confirmed.
 
+    With `in_progress`, large transactions come in segments while they are in progress.
+    With `local_only`, changes that the source has itself received by replication do not come, as far as the
+    server can tell (PostgreSQL 16); an older one sends them whole, with their origin.
     Raise SlotInUseError while another process reads it, SlotLostError when it cannot be used any more.
     """
     connection = open_replication(endpoint, job)
     try:
-        connection.start_streaming(_start_command(slot_name, publication_name))
+        options = stream_options(
+            publication_name,
+            server_version=connection.server_version,
+            in_progress=in_progress,
+            local_only=local_only,
+        )
+        connection.start_streaming(_start_command(slot_name, options))
     except BaseException:
         connection.close()
         raise
     return ChangeStream(connection, confirmed_lsn=confirmed_lsn)
 
 
-def _start_command(slot_name: str, publication_name: str) -> str:
-    publications = '"' + publication_name.replace('"', '""') + '"'
-    quoted = publications.replace("'", "''")
-    return (
-        f'START_REPLICATION SLOT "{slot_name}" LOGICAL 0/0 '
-        f"(proto_version '1', publication_names '{quoted}')"
-    )
+def stream_options(
+    publication_name: str, *, server_version: int, in_progress: bool = False, local_only: bool = False
+) -> dict[str, str]:
+    """Return the options of pgoutput; see "Logical Replication Parameters" (55.5.1)."""
+    filters_origins = local_only and server_version >= ORIGIN_FILTER_VERSION
+    # While a transaction is in progress, an older server does not know where it comes from.
+    streams = in_progress and local_only <= filters_origins
+    return {
+        "proto_version": "2" if streams else "1",
+        "publication_names": '"' + publication_name.replace('"', '""') + '"',
+        **({"streaming": "on"} if streams else {}),
+        **({"origin": "none"} if filters_origins else {}),
+    }
+
+
+def _start_command(slot_name: str, options: dict[str, str]) -> str:
+    quoted = ", ".join(f"{name} '" + value.replace("'", "''") + "'" for name, value in options.items())
+    return f'START_REPLICATION SLOT "{slot_name}" LOGICAL 0/0 ({quoted})'

@@ -62,12 +62,13 @@ class _Reader:
         return None
 
     def rest(self) -> Transaction | None:
-        """Return the changes after the last commit: those of a chunk that is not the last."""
+        """Return the changes of a chunk."""
         if self._begin is None:
             return None
-        if self._batch.is_complete:
+        if self._batch.chunk is None:
             raise ProtocolError(f"batch {self._batch.message_id} ends inside transaction {self._begin.xid}")
-        return self._transaction(self._begin, end_lsn=None)
+        end_lsn = self._batch.end_lsn if self._batch.is_complete else None
+        return self._transaction(self._begin, end_lsn=end_lsn)
 
     def _note(self, message: Message, payload: bytes) -> None:
         match message:
@@ -113,7 +114,7 @@ class _Reader:
 
     def _commit(self, commit: Commit) -> Transaction:
         begin, self._begin = self._begin, None
-        if begin is None:
+        if begin is None or self._batch.chunk is not None:
             raise ProtocolError(f"a commit without a begin in batch {self._batch.message_id}")
         return self._transaction(begin, end_lsn=commit.end_lsn)
 
@@ -129,9 +130,11 @@ class _Reader:
 
 
 def _chunk_begin(batch: Batch) -> Begin | None:
-    """Only the first chunk of a transaction holds its Begin; the others know it from the header."""
-    if batch.chunk is None or batch.chunk.index == 0:
+    """Return what the header of a chunk says in place of a Begin."""
+    if batch.chunk is None:
         return None
+    if batch.chunk.committed_at is None:
+        raise ProtocolError(f"batch {batch.message_id} is of a transaction that has not committed")
     return Begin(commit_lsn=batch.first_lsn, committed_at=batch.chunk.committed_at, xid=batch.transaction_id)
 
 
@@ -141,7 +144,7 @@ def batch_of_changes(task_name: str, changes: Sequence[Change]) -> Batch:
     commit = Commit(commit_lsn=begin.commit_lsn, end_lsn=begin.commit_lsn, committed_at=begin.committed_at)
     return Batch(
         task_name=task_name,
-        session_id="held",
+        session_number=0,
         sequence=0,
         previous_lsn=begin.commit_lsn,
         first_lsn=begin.commit_lsn,

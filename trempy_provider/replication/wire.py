@@ -17,15 +17,16 @@ from sys import byteorder
 from typing import Any
 
 from trempy_provider.errors import ProtocolError, WireFormatError
-from trempy_provider.replication.batches import Batch, Chunk
+from trempy_provider.replication.batches import Batch, Chunk, ChunkEnd
 from trempy_provider.replication.lsn import Lsn
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 CONTENT_TYPE = "application/vnd.trempy.batch"
 _SIZE_BYTES = 4
 _COUNT_MAX = 2**63 - 1
 _XID_MAX = 2**32 - 1
 _CHUNK_INDEX_MAX = 2**31 - 1
+_TIMESTAMP_MAX = 2**63 - 1
 
 
 def encode(batch: Batch) -> bytes:
@@ -48,11 +49,10 @@ def decode(body: bytes) -> Batch:
 
 
 def _header(batch: Batch) -> dict[str, Any]:
-    chunk = batch.chunk
     return {
         "format": FORMAT_VERSION,
         "task_name": batch.task_name,
-        "session_id": batch.session_id,
+        "session_number": batch.session_number,
         "sequence": batch.sequence,
         "previous_lsn": str(batch.previous_lsn),
         "first_lsn": str(batch.first_lsn),
@@ -60,8 +60,18 @@ def _header(batch: Batch) -> dict[str, Any]:
         "transaction_count": batch.transaction_count,
         "change_count": batch.change_count,
         "transaction_id": batch.transaction_id,
-        "chunk": None if chunk is None else [chunk.index, chunk.is_last, chunk.committed_at],
+        "chunk": None if batch.chunk is None else _chunk_header(batch.chunk),
         "payload_count": len(batch.payloads),
+    }
+
+
+def _chunk_header(chunk: Chunk) -> dict[str, Any]:
+    return {
+        "index": chunk.index,
+        "end": chunk.end.value,
+        "committed_at": chunk.committed_at,
+        "subtransactions": chunk.subtransactions,
+        "rolled_back": chunk.rolled_back,
     }
 
 
@@ -115,7 +125,7 @@ def _split(rest: bytes, count: int) -> tuple[bytes, ...]:
 def _batch(header: dict[str, Any], payloads: tuple[bytes, ...]) -> Batch:
     return Batch(
         task_name=_field(header, "task_name", str),
-        session_id=_field(header, "session_id", str),
+        session_number=_count(header, "session_number"),
         sequence=_count(header, "sequence"),
         previous_lsn=_lsn(header, "previous_lsn"),
         first_lsn=_lsn(header, "first_lsn"),
@@ -128,12 +138,51 @@ def _batch(header: dict[str, Any], payloads: tuple[bytes, ...]) -> Batch:
     )
 
 
-def _chunk(fields: object) -> Chunk | None:
-    if fields is None:
+def _chunk(header: object) -> Chunk | None:
+    if header is None:
         return None
-    if not isinstance(fields, list) or [type(value) for value in fields] != [int, bool, int]:
-        raise WireFormatError("header field 'chunk' is not [index, is_last, committed_at]")
-    index, is_last, committed_at = fields
-    if not 0 <= index <= _CHUNK_INDEX_MAX:
-        raise WireFormatError("header field 'chunk' has an index out of range")
-    return Chunk(index=index, is_last=is_last, committed_at=committed_at)
+    if not isinstance(header, dict):
+        raise WireFormatError("header field 'chunk' is not a JSON object")
+    return Chunk(
+        index=_count(header, "index", at_most=_CHUNK_INDEX_MAX),
+        end=_chunk_end(header),
+        committed_at=_timestamp(header.get("committed_at")),
+        subtransactions=_subtransactions(header),
+        rolled_back=_rolled_back(header),
+    )
+
+
+def _chunk_end(header: dict[str, Any]) -> ChunkEnd:
+    try:
+        return ChunkEnd(_field(header, "end", str))
+    except ValueError as error:
+        raise WireFormatError("header field 'end' of the chunk is none of open, commit, rollback") from error
+
+
+def _timestamp(value: object) -> int | None:
+    if value is None:
+        return None
+    if type(value) is not int or not -_TIMESTAMP_MAX - 1 <= value <= _TIMESTAMP_MAX:
+        raise WireFormatError("header field 'committed_at' of the chunk is not a timestamp")
+    return value
+
+
+def _subtransactions(header: dict[str, Any]) -> tuple[tuple[int, int], ...]:
+    """Read pairs of payload position and xid, by ascending position."""
+    runs = _field(header, "subtransactions", list)
+    if not all(isinstance(run, list) and len(run) == 2 and all(map(_is_number, run)) for run in runs):
+        raise WireFormatError("header field 'subtransactions' is not a list of [position, xid]")
+    if any(after[0] < before[0] for before, after in pairwise(runs)):
+        raise WireFormatError("header field 'subtransactions' is not in order of position")
+    return tuple([(position, xid) for position, xid in runs])
+
+
+def _rolled_back(header: dict[str, Any]) -> tuple[int, ...]:
+    xids = _field(header, "rolled_back", list)
+    if not all(map(_is_number, xids)):
+        raise WireFormatError("header field 'rolled_back' is not a list of xids")
+    return tuple(xids)
+
+
+def _is_number(value: object) -> bool:
+    return type(value) is int and 0 <= value <= _XID_MAX

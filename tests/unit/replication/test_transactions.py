@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.changes import make_begin, make_change, make_relation, messages_of, shape_of
+from tests.support.changes import make_begin, make_change, make_relation, shape_of
 from tests.support.generated_messages import MESSAGES
 from tests.support.pgoutput_encoder import encode
 from trempy_provider.errors import ProtocolError
 from trempy_provider.replication import wire
-from trempy_provider.replication.batches import Batch, Chunk
+from trempy_provider.replication.batches import Batch, Chunk, ChunkEnd
 from trempy_provider.replication.changes import Change, Shape, Transaction, datetime_of
 from trempy_provider.replication.lsn import Lsn
 from trempy_provider.replication.messages import (
@@ -44,7 +44,7 @@ INSERT = Insert(RELATION.oid, (b"1", b"a"))
 def batch_of(*messages: Message, chunk: Chunk | None = None) -> Batch:
     return Batch(
         task_name="orders",
-        session_id="5e55",
+        session_number=5,
         sequence=7,
         previous_lsn=Lsn(0x100),
         first_lsn=BEGIN.commit_lsn,
@@ -109,21 +109,10 @@ def test_batch_without_payloads_has_no_transactions() -> None:
     assert read(batch_of()) == []
 
 
-def test_first_chunk_is_an_unfinished_transaction() -> None:
-    (transaction,) = read(batch_of(RELATION, BEGIN, INSERT, chunk=Chunk(0, False, 5)))
-
-    assert transaction.end_lsn is None
-    assert (transaction.xid, transaction.commit_lsn) == (701, Lsn(0x200))
-    assert messages_of(transaction.changes) == [INSERT]
-
-
-@pytest.mark.parametrize(
-    ("is_last", "messages", "end_lsn"), [(False, [], None), (True, [COMMIT], Lsn(0x230))]
-)
-def test_later_chunk_knows_its_transaction_from_the_header(
-    is_last: bool, messages: list[Message], end_lsn: Lsn | None
-) -> None:
-    (transaction,) = read(batch_of(RELATION, INSERT, *messages, chunk=Chunk(3, is_last, 5)))
+@pytest.mark.parametrize("index", [0, 3])
+@pytest.mark.parametrize(("end", "end_lsn"), [(ChunkEnd.OPEN, None), (ChunkEnd.COMMIT, Lsn(0x230))])
+def test_chunk_knows_its_transaction_from_the_header(index: int, end: ChunkEnd, end_lsn: Lsn | None) -> None:
+    (transaction,) = read(batch_of(RELATION, INSERT, chunk=Chunk(index, end, 5)))
 
     assert transaction == Transaction(
         xid=701,
@@ -143,11 +132,12 @@ def test_later_chunk_knows_its_transaction_from_the_header(
         (batch_of(COMMIT), "a commit without a begin"),
         (batch_of(BEGIN, COMMIT, COMMIT), "a commit without a begin"),
         (batch_of(BEGIN, BEGIN, COMMIT), "transaction 701 begins inside transaction 701"),
-        (batch_of(BEGIN, COMMIT, chunk=Chunk(1, True, 5)), "begins inside"),
+        (batch_of(BEGIN, COMMIT, chunk=Chunk(1, ChunkEnd.COMMIT, 5)), "begins inside"),
+        (batch_of(RELATION, COMMIT, chunk=Chunk(0, ChunkEnd.COMMIT, 5)), "a commit without a begin"),
+        (batch_of(RELATION, INSERT, chunk=Chunk(0, ChunkEnd.OPEN)), "that has not committed"),
         (batch_of(BEGIN), "ends inside transaction 701"),
-        (batch_of(BEGIN, chunk=Chunk(0, True, 5)), "ends inside transaction 701"),
         (batch_of(BEGIN, StreamStart(5, True), COMMIT), "unexpected StreamStart"),
-        (batch_of(chunk=Chunk(1, False, 2**63)), "is no timestamp"),
+        (batch_of(chunk=Chunk(1, ChunkEnd.OPEN, 2**63)), "is no timestamp"),
         (batch_of(replace(BEGIN, committed_at=2**63 - 1), COMMIT), "is no timestamp"),
     ],
 )
@@ -161,7 +151,9 @@ def test_damaged_payload_is_refused() -> None:
         read(replace(batch_of(BEGIN), payloads=(b"B\0",)))
 
 
-CHUNKS = st.none() | st.builds(Chunk, st.integers(0, 2), st.booleans(), st.integers(-(2**63), 2**63 - 1))
+CHUNKS = st.none() | st.builds(
+    Chunk, st.integers(0, 2), st.sampled_from(ChunkEnd), st.none() | st.integers(-(2**63), 2**63 - 1)
+)
 
 
 @given(st.lists(MESSAGES | st.sampled_from([BEGIN, COMMIT, RELATION, INSERT]), max_size=10), CHUNKS)

@@ -13,15 +13,24 @@ from hypothesis import strategies as st
 
 from tests.support.generated_messages import LSNS, NUMBERS_32, TIMESTAMPS
 from trempy_provider.errors import WireFormatError
-from trempy_provider.replication.batches import Batch, Chunk
+from trempy_provider.replication.batches import Batch, Chunk, ChunkEnd
 from trempy_provider.replication.lsn import Lsn
 from trempy_provider.replication.wire import FORMAT_VERSION, decode, encode
 
 COUNTS = st.integers(0, 2**63 - 1)
+RUNS = st.lists(st.tuples(NUMBERS_32, NUMBERS_32), max_size=3).map(lambda runs: tuple(sorted(runs)))
+CHUNKS = st.builds(
+    Chunk,
+    index=st.integers(0, 2**31 - 1),
+    end=st.sampled_from(ChunkEnd),
+    committed_at=st.none() | TIMESTAMPS,
+    subtransactions=RUNS,
+    rolled_back=st.lists(NUMBERS_32, max_size=3).map(tuple),
+)
 BATCHES = st.builds(
     Batch,
     task_name=st.text(max_size=10),
-    session_id=st.text(max_size=10),
+    session_number=COUNTS,
     sequence=COUNTS,
     previous_lsn=LSNS,
     first_lsn=LSNS,
@@ -29,13 +38,12 @@ BATCHES = st.builds(
     transaction_count=COUNTS,
     change_count=COUNTS,
     transaction_id=NUMBERS_32,
-    chunk=st.none()
-    | st.builds(Chunk, index=st.integers(0, 2**31 - 1), is_last=st.booleans(), committed_at=TIMESTAMPS),
+    chunk=st.none() | CHUNKS,
     payloads=st.lists(st.binary(max_size=30), max_size=8).map(tuple),
 )
 BATCH = Batch(
     task_name="orders",
-    session_id="5e55",
+    session_number=5,
     sequence=7,
     previous_lsn=Lsn(0x100),
     first_lsn=Lsn(0x200),
@@ -43,7 +51,7 @@ BATCH = Batch(
     transaction_count=2,
     change_count=3,
     transaction_id=753,
-    chunk=Chunk(index=1, is_last=False, committed_at=-5),
+    chunk=Chunk(1, ChunkEnd.OPEN, -5, subtransactions=((0, 754),), rolled_back=(755,)),
     payloads=(b"first", b"", b"third\n\0"),
 )
 JSON_VALUES = st.recursive(
@@ -52,6 +60,7 @@ JSON_VALUES = st.recursive(
     max_leaves=6,
 )
 FIELDS = list(json.loads(encode(BATCH).partition(b"\n")[0]))
+CHUNK_FIELDS = list(json.loads(encode(BATCH).partition(b"\n")[0])["chunk"])
 
 
 def decode_or_none(body: bytes) -> Batch | None:
@@ -80,7 +89,7 @@ def test_header_is_one_line_of_json_that_people_can_read() -> None:
     assert json.loads(line) == {
         "format": FORMAT_VERSION,
         "task_name": "orders",
-        "session_id": "5e55",
+        "session_number": 5,
         "sequence": 7,
         "previous_lsn": "0/100",
         "first_lsn": "0/200",
@@ -88,7 +97,13 @@ def test_header_is_one_line_of_json_that_people_can_read() -> None:
         "transaction_count": 2,
         "change_count": 3,
         "transaction_id": 753,
-        "chunk": [1, False, -5],
+        "chunk": {
+            "index": 1,
+            "end": "open",
+            "committed_at": -5,
+            "subtransactions": [[0, 754]],
+            "rolled_back": [755],
+        },
         "payload_count": 3,
     }
     assert rest == b"\0\0\0\x05\0\0\0\0\0\0\0\x07firstthird\n\0"
@@ -120,13 +135,9 @@ def test_any_value_of_any_field_is_a_batch_or_a_wire_format_error(name: str, val
     decode_or_none(with_header(lambda header: header.update({name: value})))
 
 
-@given(st.lists(JSON_VALUES, max_size=4))
-def test_any_chunk_is_a_batch_or_a_wire_format_error(chunk: list[object]) -> None:
-    batch = decode_or_none(with_header(lambda header: header.update(chunk=chunk)))
-
-    if batch is not None:
-        assert batch.chunk is not None
-        assert [batch.chunk.index, batch.chunk.is_last, batch.chunk.committed_at] == chunk
+@given(st.sampled_from(CHUNK_FIELDS), JSON_VALUES | st.lists(st.lists(st.integers(), max_size=3), max_size=3))
+def test_any_value_in_a_chunk_is_a_batch_or_a_wire_format_error(name: str, value: object) -> None:
+    decode_or_none(with_header(lambda header: header["chunk"].update({name: value})))
 
 
 @given(BATCHES, st.data())
@@ -181,7 +192,7 @@ def test_header_without_a_field_is_refused_by_its_name(name: str) -> None:
         ("end_lsn", "0/0/0"),
         ("previous_lsn", ""),
         ("task_name", ["orders"]),
-        ("session_id", None),
+        ("session_number", None),
         ("format", True),
         ("format", 1.0),
     ],
@@ -200,31 +211,42 @@ def test_wrong_number_of_payloads_is_refused(payload_count: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "chunk",
+    ("name", "value"),
     [
-        [],
-        [1, False],
-        [1, False, 5, 6],
-        [True, False, 5],
-        [1, 0, 5],
-        [1, False, "5"],
-        [1, False, 5.0],
-        [-1, False, 5],
-        [2**31, False, 5],
-        {"index": 1},
-        "1",
-        1,
-        False,
+        ("index", True),
+        ("index", -1),
+        ("index", 2**31),
+        ("end", "last"),
+        ("end", None),
+        ("committed_at", "5"),
+        ("committed_at", 5.0),
+        ("committed_at", 2**63),
+        ("subtransactions", None),
+        ("subtransactions", [1]),
+        ("subtransactions", [[1]]),
+        ("subtransactions", [[1, 2, 3]]),
+        ("subtransactions", [[1, True]]),
+        ("subtransactions", [[1, -2]]),
+        ("subtransactions", [[2, 1], [1, 2]]),
+        ("rolled_back", {}),
+        ("rolled_back", [None]),
+        ("rolled_back", [2**32]),
     ],
 )
-def test_malformed_chunk_is_refused(chunk: object) -> None:
+def test_malformed_chunk_is_refused_by_its_field(name: str, value: object) -> None:
+    with pytest.raises(WireFormatError, match=repr(name)):
+        decode(with_header(lambda header: header["chunk"].update({name: value})))
+
+
+@pytest.mark.parametrize("chunk", [[], [1, False, 5], "1", 1, False])
+def test_chunk_that_is_no_object_is_refused(chunk: object) -> None:
     with pytest.raises(WireFormatError, match="'chunk'"):
         decode(with_header(lambda header: header.update(chunk=chunk)))
 
 
 def test_other_format_is_refused_with_both_versions() -> None:
-    with pytest.raises(WireFormatError, match="has format 2; this version reads format 1"):
-        decode(with_header(lambda header: header.update(format=2)))
+    with pytest.raises(WireFormatError, match="has format 1; this version reads format 2"):
+        decode(with_header(lambda header: header.update(format=1)))
 
 
 @pytest.mark.parametrize(
@@ -238,11 +260,11 @@ def test_other_format_is_refused_with_both_versions() -> None:
         b'"text"',
         b"\xff\xfe{}",
         b'{"format": "\xff"}',
-        b'{"format": 1' + b"0" * 5000 + b"}",
+        b'{"format": 2' + b"0" * 5000 + b"}",
         b"[" * 100_000,
         b"[" * 100_000 + b"]" * 100_000,
         b'{"format":' * 100_000,
-        b'{"format": 1, "chunk": ' + b"[" * 900 + b"]" * 900 + b"}",
+        b'{"format": 2, "chunk": ' + b"[" * 900 + b"]" * 900 + b"}",
         b'{"format": ' + b"[" * 900 + b"]" * 900 + b"}",
         b'{"format": NaN}',
     ],
@@ -254,7 +276,7 @@ def test_header_that_is_none_is_refused(line: bytes) -> None:
 
 def test_message_without_a_header_line_is_refused() -> None:
     with pytest.raises(WireFormatError, match="no header line"):
-        decode(b'{"format": 1}')
+        decode(b'{"format": 2}')
 
 
 def test_error_does_not_show_the_payloads() -> None:

@@ -1,8 +1,7 @@
 -- Read one chunk of a large transaction.
 select body
-from trempy.held_changes
+from trempy.held_chunks
 where task_name = %(task_name)s
-  and source_oid is null
-  and commit_lsn = %(commit_lsn)s
-  and chunk_id = %(chunk_id)s
+  and session_number = %(session_number)s
+  and transaction_id = %(transaction_id)s
   and chunk_index = %(chunk_index)s

@@ -1,0 +1,321 @@
+"""Collect the payloads of a slot's stream into batches.
+
+A batch ends at a commit, except that a transaction larger than the limits is cut into chunks, each a batch
+of its own.
+Memory is bounded by the limits, whatever the size and the number of transactions.
+
+The stream has transactions of two kinds.
+A committed one stands between its Begin and its Commit.
+One that is still in progress when it outgrows the source's `logical_decoding_work_mem` comes in segments
+(Stream Start to Stream Stop), interleaved with all others; each of its changes carries the xid of its
+subtransaction, and Stream Abort takes back one subtransaction or the whole.
+Its chunks are published at once, and Stream Commit ends it, in its place in commit order.
+
+The description of a relation in a segment belongs to that transaction until it commits (see
+`maybe_send_schema` and `cleanup_rel_sync_cache` in PostgreSQL's pgoutput.c); of several that are committed,
+the one sent last counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import count
+
+from trempy_provider.errors import ProtocolError
+from trempy_provider.replication import pgoutput
+from trempy_provider.replication.batches import Batch, BatchLimits, Chunk, ChunkEnd
+from trempy_provider.replication.lsn import NO_LSN, Lsn
+from trempy_provider.replication.messages import (
+    Begin,
+    Commit,
+    StreamAbort,
+    StreamCommit,
+    StreamStart,
+    Truncate,
+)
+from trempy_provider.replication.open_transactions import (
+    Descriptions,
+    OpenTransaction,
+    TransactionsInProgress,
+    refuse_nesting,
+)
+from trempy_provider.replication.payload_buffers import Contents, TransactionBuffer, WholeTransactions
+
+_ROW_CHANGES = frozenset({b"I", b"U", b"D"})
+_NOTHING = Contents((), 0)
+
+
+class BatchBuilder:
+    """Turn payloads into batches; one builder per stream.
+
+    With `leaves_out_replicated`, transactions that the source received by replication are left out.
+    """
+
+    def __init__(
+        self,
+        *,
+        task_name: str,
+        session_number: int,
+        previous_lsn: Lsn,
+        limits: BatchLimits,
+        leaves_out_replicated: bool = False,
+    ) -> None:
+        self._task_name = task_name
+        self._session_number = session_number
+        self._limits = limits
+        self._leaves_out_replicated = leaves_out_replicated
+        self._sequence = count()
+        self._last_end_lsn = previous_lsn
+        self._descriptions = Descriptions()
+        self._whole = WholeTransactions()
+        self._open: OpenTransaction | None = None  # between Begin and Commit
+        self._segment: OpenTransaction | None = None  # between Stream Start and Stream Stop
+        self._in_progress = TransactionsInProgress()
+        self._readers: dict[bytes, Callable[[bytes], list[Batch]]] = {
+            b"B": self._begin,
+            b"C": self._commit,
+            b"T": self._add_truncate,
+            b"R": self._describe,
+            b"Y": self._describe_type,
+            b"O": self._note_origin,
+            b"M": self._ignore,
+            b"S": self._start_segment,
+            b"E": self._stop_segment,
+            b"c": self._commit_streamed,
+            b"A": self._abort_streamed,
+        }
+
+    @property
+    def in_transaction(self) -> bool:
+        """Tell whether the stream is inside a committed transaction or a segment."""
+        return self._open is not None or self._segment is not None
+
+    @property
+    def is_empty(self) -> bool:
+        """Tell whether nothing that is committed is waiting to be published."""
+        return not self.has_whole_transactions and not self.in_transaction
+
+    @property
+    def has_whole_transactions(self) -> bool:
+        """Tell whether `take` has something to return."""
+        return bool(self._whole.transactions)
+
+    @property
+    def last_end_lsn(self) -> Lsn:
+        """The end LSN of the last batch returned that ended at a commit."""
+        return self._last_end_lsn
+
+    def add(self, payload: bytes) -> list[Batch]:
+        """Take a payload in stream order and return the batches that are full now (at most two).
+
+        Raise ProtocolError when the payload does not fit the stream.
+        """
+        marker = payload[:1]
+        if marker in _ROW_CHANGES:
+            return self._add_row_change(payload)
+        reader = self._readers.get(marker)
+        if reader is None:
+            raise ProtocolError(f"unexpected pgoutput message {marker!r} in a stream of protocol version 2")
+        return reader(payload)
+
+    def take(self) -> Batch | None:
+        """Return the whole transactions collected so far as a batch, or None."""
+        whole = self._whole
+        if not whole.transactions:
+            return None
+        self._whole = WholeTransactions()
+        (first, _), (last, commit) = whole.transactions[0], whole.transactions[-1]
+        return self._batch(
+            Contents(tuple(whole.payloads), whole.change_count),
+            first_lsn=first.commit_lsn,
+            end_lsn=commit.end_lsn,
+            transaction_count=len(whole.transactions),
+            xid=last.xid,
+        )
+
+    def _begin(self, payload: bytes) -> list[Batch]:
+        begin = pgoutput.decode(payload)
+        assert isinstance(begin, Begin)
+        self._refuse_nesting(f"transaction {begin.xid} begins")
+        self._open = OpenTransaction(begin.xid, begin)
+        return []
+
+    def _add_row_change(self, payload: bytes) -> list[Batch]:
+        transaction, xid, payload = self._placed(payload)
+        self._descriptions.use(transaction, int.from_bytes(payload[1:5], "big"))
+        return self._append(transaction, payload, xid)
+
+    def _add_truncate(self, payload: bytes) -> list[Batch]:
+        transaction, xid, payload = self._placed(payload)
+        message = pgoutput.decode(payload)
+        assert isinstance(message, Truncate)
+        if not message.relation_oids:
+            raise ProtocolError("a truncate names no relation")
+        for oid in message.relation_oids:
+            self._descriptions.use(transaction, oid)
+        return self._append(transaction, payload, xid)
+
+    def _placed(self, payload: bytes) -> tuple[OpenTransaction, int | None, bytes]:
+        """Return the transaction of a payload, its subtransaction, and the payload without that."""
+        if self._segment is not None:
+            return self._segment, int.from_bytes(payload[1:5], "big"), payload[:1] + payload[5:]
+        if self._open is None:
+            raise ProtocolError(f"pgoutput message {payload[:1]!r} arrived outside a transaction")
+        return self._open, None, payload
+
+    def _append(self, transaction: OpenTransaction, payload: bytes, xid: int | None) -> list[Batch]:
+        if transaction.is_left_out:
+            return []
+        transaction.buffer.append_change(payload, xid)
+        return self._cut_if_full(transaction)
+
+    def _describe(self, payload: bytes) -> list[Batch]:
+        transaction, _, payload = self._placed(payload)
+        self._descriptions.add(transaction, payload)
+        return self._cut_if_full(transaction)
+
+    def _describe_type(self, payload: bytes) -> list[Batch]:
+        _, _, payload = self._placed(payload)
+        self._descriptions.add_type(payload)
+        return []
+
+    def _note_origin(self, _payload: bytes) -> list[Batch]:
+        transaction = self._segment or self._open
+        if transaction is not None and self._leaves_out_replicated:
+            transaction.is_left_out = True
+        return []
+
+    def _ignore(self, _payload: bytes) -> list[Batch]:
+        return []
+
+    def _commit(self, payload: bytes) -> list[Batch]:
+        commit = pgoutput.decode(payload)
+        assert isinstance(commit, Commit)
+        transaction, self._open = self._open, None
+        if transaction is None or transaction.begin is None:
+            raise ProtocolError(f"a commit at {commit.commit_lsn} has no begin")
+        return self._finish(transaction, transaction.begin, commit)
+
+    def _start_segment(self, payload: bytes) -> list[Batch]:
+        start = pgoutput.decode(payload)
+        assert isinstance(start, StreamStart)
+        self._refuse_nesting(f"a segment of transaction {start.xid} starts")
+        self._segment = self._in_progress.start_segment(start.xid, is_first=start.is_first_segment)
+        return []
+
+    def _stop_segment(self, payload: bytes) -> list[Batch]:
+        pgoutput.decode(payload)
+        if self._segment is None:
+            raise ProtocolError("a segment stops that has not started")
+        self._segment = None
+        self._descriptions.end_segment()
+        return []
+
+    def _commit_streamed(self, payload: bytes) -> list[Batch]:
+        message = pgoutput.decode(payload)
+        assert isinstance(message, StreamCommit)
+        self._refuse_nesting(f"transaction {message.xid} commits")
+        begin = Begin(message.commit_lsn, message.committed_at, message.xid)
+        commit = Commit(message.commit_lsn, message.end_lsn, message.committed_at)
+        return self._finish(self._in_progress.end(message.xid), begin, commit)
+
+    def _abort_streamed(self, payload: bytes) -> list[Batch]:
+        message = pgoutput.decode(payload)
+        assert isinstance(message, StreamAbort)
+        self._refuse_nesting(f"transaction {message.xid} is rolled back")
+        if message.subxid != message.xid:
+            transaction = self._in_progress.find(message.xid)
+            transaction.buffer.roll_back(message.subxid)
+            return self._cut_if_full(transaction)
+        transaction = self._in_progress.end(message.xid)
+        return [self._chunk(transaction, _NOTHING, ChunkEnd.ROLLBACK)] if transaction.chunk_count else []
+
+    def _refuse_nesting(self, event: str) -> None:
+        refuse_nesting(event, self._open, self._segment)
+
+    def _finish(self, transaction: OpenTransaction, begin: Begin, commit: Commit) -> list[Batch]:
+        self._descriptions.commit(transaction)
+        if transaction.is_left_out:
+            return []
+        if transaction.chunk_count:
+            whole = self.take()
+            last = self._last_chunk(transaction, begin, commit)
+            return [last] if whole is None else [whole, last]
+        contents = transaction.buffer.contents()
+        if contents.change_count:
+            self._whole.append(begin, commit, transaction.buffer, contents)
+        batch = self.take() if self._whole.is_full(self._limits) else None
+        return [] if batch is None else [batch]
+
+    def _cut_if_full(self, transaction: OpenTransaction) -> list[Batch]:
+        """Publish a chunk when what is not published is enough for one."""
+        if transaction.begin is None:
+            enough = self._in_progress.hold_enough(self._limits)
+            return [self._next_chunk(self._in_progress.largest())] if enough else []
+        if not transaction.buffer.is_full(self._limits):
+            return []
+        whole = self.take()
+        chunk = self._next_chunk(transaction)
+        return [chunk] if whole is None else [whole, chunk]
+
+    def _next_chunk(self, transaction: OpenTransaction) -> Batch:
+        chunk = self._chunk(transaction, transaction.buffer.self_contained(transaction.xid), ChunkEnd.OPEN)
+        transaction.buffer = TransactionBuffer()
+        transaction.chunk_count += 1
+        return chunk
+
+    def _last_chunk(self, transaction: OpenTransaction, begin: Begin, commit: Commit) -> Batch:
+        transaction.begin = begin
+        contents = transaction.buffer.self_contained(transaction.xid)
+        return self._chunk(transaction, contents, ChunkEnd.COMMIT, commit=commit)
+
+    def _chunk(
+        self,
+        transaction: OpenTransaction,
+        contents: Contents,
+        end: ChunkEnd,
+        *,
+        commit: Commit | None = None,
+    ) -> Batch:
+        begin = transaction.begin
+        rolled_back = transaction.buffer.rolled_back if transaction.chunk_count else ()
+        chunk = Chunk(
+            index=transaction.chunk_count,
+            end=end,
+            committed_at=None if begin is None else begin.committed_at,
+            subtransactions=contents.subtransactions,
+            rolled_back=tuple(sorted(rolled_back)),
+        )
+        return self._batch(
+            contents,
+            first_lsn=NO_LSN if begin is None else begin.commit_lsn,
+            end_lsn=self._last_end_lsn if commit is None else commit.end_lsn,
+            transaction_count=0 if commit is None else 1,
+            xid=transaction.xid,
+            chunk=chunk,
+        )
+
+    def _batch(
+        self,
+        contents: Contents,
+        *,
+        first_lsn: Lsn,
+        end_lsn: Lsn,
+        transaction_count: int,
+        xid: int,
+        chunk: Chunk | None = None,
+    ) -> Batch:
+        previous_lsn, self._last_end_lsn = self._last_end_lsn, end_lsn
+        return Batch(
+            task_name=self._task_name,
+            session_number=self._session_number,
+            sequence=next(self._sequence),
+            previous_lsn=previous_lsn,
+            first_lsn=first_lsn,
+            end_lsn=end_lsn,
+            transaction_count=transaction_count,
+            change_count=contents.change_count,
+            transaction_id=xid,
+            chunk=chunk,
+            payloads=contents.payloads,
+        )

@@ -1,0 +1,130 @@
+"""Payloads on their way into a batch, with the descriptions of the relations they use."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from trempy_provider.replication.batches import BatchLimits, is_description
+from trempy_provider.replication.messages import Begin, Commit
+from trempy_provider.replication.pgoutput import encode_begin, encode_commit
+
+_REMEMBERED_XID_BYTES = 64
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Description:
+    """The payloads that describe a relation (types first), and where in the stream they came."""
+
+    payloads: tuple[bytes, ...]
+    arrival: int
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What goes into a batch: payloads and, by position, the subtransactions that made them."""
+
+    payloads: tuple[bytes, ...]
+    change_count: int
+    subtransactions: tuple[tuple[int, int], ...] = ()
+
+
+@dataclass(slots=True)
+class TransactionBuffer:
+    """Payloads of one transaction in stream order; `prelude` must be described before them."""
+
+    prelude: dict[int, Description] = field(default_factory=dict)
+    described: dict[int, Description] = field(default_factory=dict)
+    payloads: list[bytes] = field(default_factory=list)
+    change_count: int = 0
+    size_bytes: int = 0
+    rolled_back: set[int] = field(default_factory=set)
+    _runs: list[tuple[int, int]] = field(default_factory=list)
+    _xid: int | None = None
+
+    def describe(self, oid: int, description: Description) -> None:
+        """Append the description of a relation."""
+        self.described[oid] = description
+        self.payloads += description.payloads
+        self.size_bytes += sum(map(len, description.payloads))
+
+    def require(self, oid: int, description: Description) -> None:
+        """Note that the payloads use a relation described before them."""
+        self.prelude[oid] = self.described[oid] = description
+
+    def append_change(self, payload: bytes, xid: int | None) -> None:
+        """Append a change, made by subtransaction `xid` of a transaction in progress."""
+        if xid != self._xid:
+            assert xid is not None
+            self._xid = xid
+            self._runs.append((len(self.payloads), xid))
+            self.size_bytes += _REMEMBERED_XID_BYTES
+        self.payloads.append(payload)
+        self.size_bytes += len(payload)
+        self.change_count += 1
+
+    def roll_back(self, xid: int) -> None:
+        """Note that a subtransaction was rolled back."""
+        self.rolled_back.add(xid)
+        self.size_bytes += _REMEMBERED_XID_BYTES
+
+    def is_full(self, limits: BatchLimits) -> bool:
+        """Tell whether the payloads are enough for a batch."""
+        return self.change_count >= limits.max_rows or self.size_bytes >= limits.max_bytes
+
+    def contents(self) -> Contents:
+        """Return the payloads without the changes of subtransactions that were rolled back."""
+        if self.rolled_back.isdisjoint(xid for _, xid in self._runs):
+            return Contents(tuple(self.payloads), self.change_count, tuple(self._runs))
+        payloads, runs, change_count = self.payloads[: self._runs[0][0]], [], 0
+        ends = [start for start, _ in self._runs[1:]] + [len(self.payloads)]
+        for (start, xid), end in zip(self._runs, ends, strict=True):
+            run = self.payloads[start:end]
+            is_kept = xid not in self.rolled_back
+            if is_kept:
+                runs.append((len(payloads), xid))
+                change_count += sum(not is_description(payload) for payload in run)
+            payloads += run if is_kept else filter(is_description, run)
+        return Contents(tuple(payloads), change_count, tuple(runs))
+
+    def self_contained(self, top_xid: int) -> Contents:
+        """Return the contents with the prelude in front; subtransactions only if there are any."""
+        contents = self.contents()
+        prelude = [payload for known in self.prelude.values() for payload in known.payloads]
+        runs = contents.subtransactions
+        if all(xid == top_xid for _, xid in runs):
+            runs = ()
+        return Contents(
+            payloads=(*prelude, *contents.payloads),
+            change_count=contents.change_count,
+            subtransactions=tuple([(start + len(prelude), xid) for start, xid in runs]),
+        )
+
+
+@dataclass(slots=True)
+class WholeTransactions:
+    """Committed transactions that will be published in one batch."""
+
+    payloads: list[bytes] = field(default_factory=list)
+    change_count: int = 0
+    size_bytes: int = 0
+    transactions: list[tuple[Begin, Commit]] = field(default_factory=list)
+    _in_force: dict[int, tuple[bytes, ...]] = field(default_factory=dict)
+
+    def append(self, begin: Begin, commit: Commit, buffer: TransactionBuffer, contents: Contents) -> None:
+        """Append a transaction; a relation is described again where another description was in force."""
+        added = [
+            payload
+            for oid, description in buffer.prelude.items()
+            if self._in_force.get(oid) != description.payloads
+            for payload in description.payloads
+        ]
+        added += (encode_begin(begin), *contents.payloads, encode_commit(commit))
+        self._in_force |= {oid: description.payloads for oid, description in buffer.described.items()}
+        self.payloads += added
+        self.size_bytes += sum(map(len, added))
+        self.change_count += contents.change_count
+        self.transactions.append((begin, commit))
+
+    def is_full(self, limits: BatchLimits) -> bool:
+        """Tell whether the transactions are enough for a batch."""
+        return self.change_count >= limits.max_rows or self.size_bytes >= limits.max_bytes
