@@ -248,6 +248,15 @@ class ApplyError(TargetError):
     hint = "Mend the row or the table; the batch is applied again from where it stopped."
 
 
+class ErrorLimitError(TargetError):
+    """As many rows have failed as the settings allow."""
+
+    hint = (
+        "Look at trempy.apply_errors and mend the cause; `trempy reload` brings back what is missing. "
+        "Then start again: counting begins anew."
+    )
+
+
 class JobInProgressError(TargetError):
     """Another process is doing the same job for this task."""
 

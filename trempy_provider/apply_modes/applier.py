@@ -9,14 +9,14 @@ A role that may not set it applies the changes of all tables in the source's ord
 from __future__ import annotations
 
 import logging
-from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 
 from psycopg2 import sql
 
+from trempy_provider.apply_modes.applied_counts import AppliedCounts
 from trempy_provider.apply_modes.projection import Projection, project
 from trempy_provider.apply_modes.router import Routed, Router
+from trempy_provider.apply_modes.row_errors import naming_table
 from trempy_provider.apply_modes.table_writer import TableWriter
 from trempy_provider.config.task import ReplicationTask
 from trempy_provider.errors import TargetSchemaError
@@ -32,14 +32,6 @@ from trempy_provider.replication.messages import Truncate
 from trempy_provider.replication.transactions import batch_of_changes
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(slots=True)
-class AppliedCounts:
-    """What one target transaction has applied, by table and operation."""
-
-    changes: Counter[tuple[int, Operation]] = field(default_factory=Counter)
-    errors: Counter[int] = field(default_factory=Counter)
 
 
 class Applier:
@@ -82,9 +74,8 @@ class Applier:
 
     def finish(self) -> None:
         """Add what was applied to the counts of the tables."""
-        self.counts.errors = self._writer.error_counts
-        if self.counts.changes:
-            self._session.execute(static_sql("add_change_counts"), self._count_parameters())
+        self.counts.errors = self._writer.errors.counts
+        self.counts.record(self._session, self._task.task_name)
 
     def _read_states(self) -> None:
         states = read_table_states(self._session, self._task.task_name)
@@ -130,16 +121,19 @@ class Applier:
         if run[0].operation is Operation.TRUNCATE:
             self._truncate(run[0])
             return
-        self._writer.write(self._projection(run[0].shapes[0]), run)
         oid = run[0].relation.oid
+        with naming_table(str(self._router.states[oid].target), run):
+            self._writer.write(self._projection(run[0].shapes[0]), run)
         for change in run:
             self.counts.changes[oid, change.operation] += 1
 
     def _truncate(self, change: Change) -> None:
         assert isinstance(change.message, Truncate)
         oids = [oid for oid in change.message.relation_oids if self._router.is_written(change, oid)]
-        targets = [self._target_table(self._router.states[oid].target) for oid in oids]
-        self._session.execute(truncate_sql(targets, restart_identity=change.message.restart_identity))
+        names = [self._router.states[oid].target for oid in oids]
+        with naming_table(", ".join(map(str, names)), [change]):
+            targets = [self._target_table(name) for name in names]
+            self._session.execute(truncate_sql(targets, restart_identity=change.message.restart_identity))
         for oid in oids:
             self.counts.changes[oid, Operation.TRUNCATE] += 1
 
@@ -161,19 +155,6 @@ class Applier:
         if name not in self._tables:
             self._tables[name] = read_target_table(self._session, name)
         return self._tables[name]
-
-    def _count_parameters(self) -> dict[str, object]:
-        oids = sorted({oid for oid, _ in self.counts.changes})
-        counts = {
-            f"{operation.value}s": [self.counts.changes[oid, operation] for oid in oids]
-            for operation in Operation
-        }
-        return {
-            "task_name": self._task.task_name,
-            "source_oids": oids,
-            "errors": [self.counts.errors[oid] for oid in oids],
-            **counts,
-        }
 
 
 def silence_triggers(session: Session) -> bool:

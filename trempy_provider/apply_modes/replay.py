@@ -1,12 +1,18 @@
-"""Replay the changes held for a table into the rows just loaded."""
+"""Replay the changes held for a table into the rows just loaded.
+
+Rows that cannot be written meet the same policies as in apply, and are counted with the table's.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
+from trempy_provider.apply_modes.applied_counts import AppliedCounts
 from trempy_provider.apply_modes.applier import read_target_table, silence_triggers, truncate_sql
 from trempy_provider.apply_modes.projection import Projection, project
+from trempy_provider.apply_modes.router import was_loaded_before
+from trempy_provider.apply_modes.row_errors import naming_table
 from trempy_provider.apply_modes.table_writer import TableWriter
 from trempy_provider.config.task import ReplicationTask
 from trempy_provider.postgres.held_changes import delete_held_changes, read_held_changes
@@ -19,15 +25,23 @@ from trempy_provider.replication.messages import Truncate
 from trempy_provider.replication.transactions import read_transactions
 
 
+@dataclass(frozen=True, slots=True)
+class ReplayedCounts:
+    """How many changes were replayed, and how many rows could not be written."""
+
+    changes: int
+    errors: int
+
+
 def replay_held_changes(
     session: Session, task: ReplicationTask, *, state: TableState, into: QualifiedName
-) -> int:
+) -> ReplayedCounts:
     """Apply a table's held changes to `into`, in order, forget them, and return how many there were.
 
     Those committed before `state.snapshot_lsn` are in the loaded rows already and are only forgotten.
     Runs in the session's open transaction.
     """
-    replayer = _Replayer(session, task, state=replace(state, target=into))
+    replayer = _Replayer(session, task, state=state, into=into)
     count = last_id = 0
     for held_id, commit_lsn, batch in read_held_changes(session, task.task_name, source_oid=state.source_oid):
         last_id = held_id
@@ -36,19 +50,25 @@ def replay_held_changes(
                 replayer.write(transaction.changes)
                 count += len(transaction.changes)
     delete_held_changes(session, task.task_name, source_oid=state.source_oid, until=last_id)
-    return count
+    replayer.counts.record(session, task.task_name)
+    return ReplayedCounts(count, replayer.counts.error_count)
 
 
 class _Replayer:
     """Write the changes of one table to another name."""
 
-    def __init__(self, session: Session, task: ReplicationTask, *, state: TableState) -> None:
+    def __init__(
+        self, session: Session, task: ReplicationTask, *, state: TableState, into: QualifiedName
+    ) -> None:
         silence_triggers(session)
         self._session = session
         self._task = task
-        self._state = state
-        self._writer = TableWriter(session, task)
-        self._table = read_target_table(session, state.target)
+        self._target = state.target
+        self._state = replace(state, target=into)
+        self._was_counted = was_loaded_before(state)
+        self._writer = TableWriter(session, task, recorded_as=state.target)
+        self.counts = AppliedCounts(errors=self._writer.errors.counts)
+        self._table = read_target_table(session, into)
         self._projections: dict[tuple[bytes, ...], Projection] = {}
 
     def write(self, changes: Sequence[Change]) -> None:
@@ -65,11 +85,23 @@ class _Replayer:
             self._write_run(run)
 
     def _write_run(self, run: list[Change]) -> None:
-        self._writer.write(self._projection(run[0].shapes[0]), run)
+        with naming_table(str(self._target), run):
+            self._writer.write(self._projection(run[0].shapes[0]), run)
+        for change in run:
+            self._count(change)
 
     def _truncate(self, change: Change) -> None:
         assert isinstance(change.message, Truncate)
-        self._session.execute(truncate_sql([self._table], restart_identity=change.message.restart_identity))
+        with naming_table(str(self._target), [change]):
+            self._session.execute(
+                truncate_sql([self._table], restart_identity=change.message.restart_identity)
+            )
+        self._count(change)
+
+    def _count(self, change: Change) -> None:
+        """Count a change, unless apply has counted it when it wrote it to the table's former rows."""
+        if not self._was_counted:
+            self.counts.changes[self._state.source_oid, change.operation] += 1
 
     def _projection(self, shape: Shape) -> Projection:
         if shape.payloads not in self._projections:

@@ -181,6 +181,21 @@ class ErrorHandling(SettingsModel):
     stop_if_delete_error: Flag = Field(default=False, description="Stop when a DELETE fails.")
     stop_if_upsert_error: Flag = Field(default=False, description="Stop when an upsert fails.")
     stop_if_scd2_error: Flag = Field(default=False, description="Stop when an SCD2 change fails.")
+    stop_after_errors: int | None = Field(
+        default=None,
+        strict=True,
+        ge=1,
+        le=1_000_000_000,
+        description="Stop once so many rows of the task have failed and been recorded within the period, "
+        "after the batch in which the last one did; after a stop, counting begins anew. Null means never.",
+    )
+    stop_after_errors_period_seconds: int = Field(
+        default=86400,
+        strict=True,
+        ge=1,
+        le=SECONDS_MAX,
+        description="The period of `stop_after_errors`: errors that are older do not count.",
+    )
 
 
 class TaskOptions(SettingsModel):

@@ -19,6 +19,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from trempy_provider.apply_modes.applier import Applier
+from trempy_provider.apply_modes.error_limit import raise_at_error_limit
 from trempy_provider.broker.base import Broker, Consumer, Delivery
 from trempy_provider.config.choices import DeadLetterPolicy
 from trempy_provider.config.task import ReplicationTask
@@ -173,6 +174,7 @@ class _Apply:
     def _take(self, delivery: Delivery) -> None:
         """Apply a delivery and acknowledge it; what fails too often becomes a dead letter."""
         assert self._consumer is not None
+        error_count = self._report.error_count
         try:
             self._apply_in_order(delivery.body)
         except TrempyError as error:
@@ -181,6 +183,8 @@ class _Apply:
             self._fail(delivery, error)
             return
         self._consumer.ack(delivery)
+        if self._report.error_count > error_count:
+            raise_at_error_limit(self._session, self._task)
 
     def _apply_in_order(self, body: bytes) -> None:
         try:

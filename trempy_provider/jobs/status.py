@@ -227,7 +227,7 @@ def _read_slot(session: Session, task: ReplicationTask) -> SlotFacts:
 
 def _read_tables(session: Session, task_name: str) -> tuple[TableStatus, ...]:
     rows = session.fetch_all(static_sql("last_apply_errors"), {"task_name": task_name})
-    errors = {oid: f"{operation}: {message} (SQLSTATE {code})" for oid, operation, code, message in rows}
+    errors = {oid: f"{operation}: {summary}" for oid, operation, summary in rows}
     states = read_table_states(session, task_name).values()
     tables = (TableStatus.of(state, apply_error=errors.get(state.source_oid)) for state in states)
     return tuple(sorted(tables, key=lambda table: table.source))

@@ -1,7 +1,11 @@
-"""Column values in statements: text as the source wrote it, quoted but never parsed."""
+"""Column values in statements: text as the source wrote it, quoted but never parsed.
+
+They are told from all other literals, so that a statement can be shown without them.
+"""
 
 from __future__ import annotations
 
+from itertools import count
 from typing import Any
 
 from psycopg2 import sql
@@ -29,6 +33,14 @@ class _Quoted:
         return b"'" + self._text.replace(b"'", b"''") + b"'"
 
 
+class RowValue(sql.Literal):  # type: ignore[type-arg]  # generic in the stubs only
+    """A value of a row."""
+
+
+class RowNull(sql.SQL):
+    """A NULL of a row."""
+
+
 def literal_sql(value: Value) -> sql.Composable:
     """Compose a column value as a literal.
 
@@ -36,11 +48,43 @@ def literal_sql(value: Value) -> sql.Composable:
     SQL_ASCII may hold them.
     """
     if value is None:
-        return sql.SQL("null")
+        return RowNull("null")
     assert value is not UNCHANGED
     assert not isinstance(value, BinaryValue)
     try:
         value.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise TargetStatementError("a value is not UTF-8", sqlstate=_NOT_IN_REPERTOIRE) from error
-    return sql.Literal(_Quoted(value))
+        raise TargetStatementError(
+            "a value is not UTF-8 (SQLSTATE 22021)", sqlstate=_NOT_IN_REPERTOIRE
+        ) from error
+    return RowValue(_Quoted(value))
+
+
+def statement_shape(query: sql.Composable) -> str:
+    """Return a statement's text with $1, $2, … in place of the row's values."""
+    numbers = count(1)
+    return "".join([_shape(part, numbers) for part in _parts(query)])
+
+
+def _parts(query: sql.Composable) -> list[sql.Composable]:
+    if isinstance(query, sql.Composed):
+        return [part for inner in query.seq for part in _parts(inner)]
+    return [query]
+
+
+def _shape(part: sql.Composable, numbers: count[int]) -> str:
+    if isinstance(part, RowValue | RowNull):
+        return f"${next(numbers)}"
+    if isinstance(part, sql.SQL):
+        return part.string
+    if isinstance(part, sql.Identifier):
+        return ".".join(['"' + name.replace('"', '""') + '"' for name in part.strings])
+    assert isinstance(part, sql.Literal)
+    return _setting_text(part.wrapped)
+
+
+def _setting_text(value: object) -> str:
+    """Return a literal that comes from the settings or from ourselves."""
+    if isinstance(value, str):
+        return "'" + value.replace("'", "''") + "'"
+    return "null" if value is None else str(value)

@@ -49,9 +49,12 @@ def load_table_name(task_name: str, source_oid: int) -> QualifiedName:
 def create_load_table_sql(
     load_table: QualifiedName, target: QualifiedName, *, complete: bool
 ) -> sql.Composed:
-    """Compose a table like the target without indexes; `complete`: to take the target's place."""
-    options = ["defaults", "generated", "identity", "storage", "compression"]
-    options += ["constraints", "comments"] if complete else []
+    """Compose a table like the target without indexes; `complete`: to take the target's place.
+
+    It has the target's checks in either case: a change that is replayed into it fails here, by its row.
+    """
+    options = ["defaults", "generated", "identity", "storage", "compression", "constraints"]
+    options += ["comments"] if complete else []
     return sql.SQL("create table {load_table} (like {target} {options})").format(
         load_table=load_table.identifier,
         target=target.identifier,

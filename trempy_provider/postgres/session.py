@@ -19,7 +19,7 @@ from psycopg2 import sql
 from psycopg2.extensions import TRANSACTION_STATUS_IDLE
 
 from trempy_provider.postgres.parameters import ConnectionParameters
-from trempy_provider.postgres.translation import translate
+from trempy_provider.postgres.translation import describe, translate
 
 PINNED_SETTINGS = {
     "search_path": "pg_catalog",
@@ -218,7 +218,10 @@ class Session:
         try:
             yield
         except psycopg2.Error as error:
-            raise translate(error, role=self.role, where=self.parameters.where) from error
+            translated = translate(error, role=self.role, where=self.parameters.where)
+            # The driver's own text has the statement's line and the row in it; tracebacks are logged.
+            error.args = (describe(error),)
+            raise translated from error
 
 
 @cache

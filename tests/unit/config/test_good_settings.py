@@ -47,7 +47,10 @@ def test_minimal_settings_have_the_defaults_of_the_format() -> None:
     assert task.cdc.mode is ApplyModeName.DEFAULT
     assert task.cdc.scd2_settings.column_names == ("scd_start_date", "scd_end_date", "scd_current")
     assert task.cdc.schema_evolution is SchemaEvolution.STOP
-    assert set(task.error_handling.model_dump().values()) == {False}
+    policies = task.error_handling.model_dump()
+    assert policies.pop("stop_after_errors") is None
+    assert policies.pop("stop_after_errors_period_seconds") == 86400
+    assert set(policies.values()) == {False}
     assert task.tables[0].priority == 2
     assert task.tables[0].columns is None
     assert task.tables[0].operations == tuple(OperationName)

@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 from psycopg2 import sql
 
 from trempy_provider.apply_modes.applier import read_target_table, silence_triggers
-from trempy_provider.apply_modes.replay import replay_held_changes
+from trempy_provider.apply_modes.error_limit import raise_at_error_limit
+from trempy_provider.apply_modes.replay import ReplayedCounts, replay_held_changes
 from trempy_provider.config.task import ReplicationTask
 from trempy_provider.errors import JobInProgressError, RetryPolicy, TargetSchemaError
 from trempy_provider.jobs.loading.context import LoadContext
@@ -103,7 +104,7 @@ def _place(context: LoadContext, collected: CollectedRows, target: Session) -> i
             lock_checkpoint(target, task_name)
         _claim(context, state, target)
         if context.task.captures_changes:
-            replayed_count = _replay(context, collected, target)
+            replayed_count = _replay(context, collected, target).changes
         _exchange(context, collected, target)
         _set_sequences(collected, target)
         target.execute(
@@ -174,12 +175,14 @@ def _replay_in_passes(context: LoadContext, collected: CollectedRows, target: Se
     for _ in range(_REPLAY_PASSES):
         context.stop.raise_if_set()
         with target.transaction():
-            count = _replay(context, collected, target)
-        replayed_count += count
-        if count < _FEW_CHANGES:
+            counts = _replay(context, collected, target)
+        if counts.errors:
+            raise_at_error_limit(target, context.task)
+        replayed_count += counts.changes
+        if counts.changes < _FEW_CHANGES:
             break
     return replayed_count
 
 
-def _replay(context: LoadContext, collected: CollectedRows, target: Session) -> int:
+def _replay(context: LoadContext, collected: CollectedRows, target: Session) -> ReplayedCounts:
     return replay_held_changes(target, context.task, state=collected.state, into=collected.design.load_table)

@@ -1,0 +1,170 @@
+"""Rows that cannot be written: which errors are theirs, what the task's policy says, and their record.
+
+An error is a row's own when it comes from its values or from what the target holds under its key.
+Anything else (a lock, a full disk, a right, a missing table) would fail for every row: it is never recorded
+here, it ends the attempt and names the table.
+
+The record holds the key and the server's words; errors and logs hold neither.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from psycopg2 import sql
+
+from trempy_provider.apply_modes.modes import ApplyMode
+from trempy_provider.apply_modes.projection import Projection
+from trempy_provider.config.task import ReplicationTask
+from trempy_provider.errors import (
+    ApplyError,
+    RetryPolicy,
+    TargetError,
+    TargetPermissionError,
+    TargetSchemaError,
+)
+from trempy_provider.postgres.literals import statement_shape
+from trempy_provider.postgres.session import Session, static_sql
+from trempy_provider.postgres.tables import QualifiedName
+from trempy_provider.postgres.translation import TargetStatementError
+from trempy_provider.replication.changes import Change
+from trempy_provider.replication.lsn import Lsn
+from trempy_provider.replication.messages import UNCHANGED, Value
+
+# By SQLSTATE: no data, cardinality, data exception, constraint, triggered data change, check option of a
+# view, PL/pgSQL, program limit exceeded (a value too long for an index, nested too deeply).
+_ROW_ERROR_CLASSES = ("02", "21", "22", "23", "27", "44", "P0", "54")
+_NO_DATA = "02000"
+_NOT_COMPOSED = "the statement could not be composed"
+
+
+class RowErrors:
+    """Decide about the rows of one target transaction that fail, and count those recorded by table."""
+
+    def __init__(
+        self,
+        session: Session,
+        task: ReplicationTask,
+        *,
+        mode: ApplyMode,
+        recorded_as: QualifiedName | None = None,
+    ) -> None:
+        self._session = session
+        self._task = task
+        self._mode = mode
+        self._recorded_as = recorded_as
+        self.counts: Counter[int] = Counter()
+
+    def begin(self) -> None:
+        """Note that a new transaction starts."""
+        self.counts.clear()
+
+    def settle(
+        self,
+        projection: Projection,
+        change: Change,
+        error: TargetStatementError,
+        *,
+        statement: sql.Composed | None,
+    ) -> None:
+        """Record the row, or raise ApplyError when the policy says stop."""
+        if self._mode.stops_at(change.operation, self._task.error_handling):
+            # Its cause is left out: tracebacks are logged, and the driver's has the row.
+            option = self._mode.stop_options[change.operation]
+            raise _stopping(self._table(projection), change, error, option) from None
+        self.counts[projection.source_oid] += 1
+        self._session.execute(
+            static_sql("insert_apply_error"), self._parameters(projection, change, error, statement)
+        )
+
+    def _parameters(
+        self,
+        projection: Projection,
+        change: Change,
+        error: TargetStatementError,
+        statement: sql.Composed | None,
+    ) -> dict[str, object]:
+        table = self._table(projection)
+        return {
+            "task_name": self._task.task_name,
+            "source_oid": projection.source_oid,
+            "target_schema": table.schema_name,
+            "target_table": table.table_name,
+            "operation": change.operation.value,
+            "key_values": _key_json(projection, change),
+            "sqlstate": error.sqlstate,
+            "message": error.server_message,
+            "summary": str(error),
+            "statement": _NOT_COMPOSED if statement is None else statement_shape(statement),
+            "transaction_id": change.begin.xid,
+            "commit_lsn": str(change.begin.commit_lsn),
+            "change_index": change.index,
+        }
+
+    def _table(self, projection: Projection) -> QualifiedName:
+        return self._recorded_as or QualifiedName(*projection.target.strings)
+
+
+def is_row_error(error: TargetStatementError) -> bool:
+    """Tell whether an error belongs to a row, and not to the table, the session or the server."""
+    if error.policy is RetryPolicy.BY_ITSELF:
+        return False
+    return error.is_raised or error.sqlstate.startswith(_ROW_ERROR_CLASSES)
+
+
+def missing_rows(row_count: int) -> TargetStatementError:
+    """Return the error of rows to update or delete that the target does not have."""
+    return TargetStatementError(
+        f"{row_count} row(s) to change were not found on the target (SQLSTATE {_NO_DATA})", sqlstate=_NO_DATA
+    )
+
+
+def skip_hint(commit_lsn: Lsn) -> str:
+    """Say how to go on without a transaction."""
+    return f"To go on without the whole transaction: `trempy skip SETTINGS.json --lsn {commit_lsn}`."
+
+
+@contextmanager
+def naming_table(name: str, changes: Sequence[Change]) -> Iterator[None]:
+    """Add the table and its transactions to an error that is no row's."""
+    try:
+        yield
+    except (TargetStatementError, TargetPermissionError, TargetSchemaError) as error:
+        _name_table(error, name, changes)
+        raise
+
+
+def _name_table(error: TargetError, name: str, changes: Sequence[Change]) -> None:
+    first, last = changes[0].begin, changes[-1].begin
+    which = f"transaction {first.xid} (commit LSN {first.commit_lsn})"
+    if first != last:
+        which = f"transactions with commit LSN {first.commit_lsn} to {last.commit_lsn}"
+    error.args = (f"table {name}, {which}: {error}",)
+
+
+def _stopping(table: QualifiedName, change: Change, error: TargetStatementError, option: str) -> ApplyError:
+    return ApplyError(
+        f"{change.operation.value} on {table} failed in transaction {change.begin.xid} "
+        f"(commit LSN {change.begin.commit_lsn}): {error}",
+        hint=f"Mend the row or the table, or set error_handling.{option} to false to record such rows and "
+        f"go on. {skip_hint(change.begin.commit_lsn)}",
+    )
+
+
+def _key_json(projection: Projection, change: Change) -> str | None:
+    """Return the key's column names and values as JSON, None for a table without a key."""
+    if not projection.key:
+        return None
+    values = change.key_before(projection.key_positions)
+    return json.dumps(
+        {column.name: _text(value) for column, value in zip(projection.key, values, strict=True)}
+    )
+
+
+def _text(value: Value) -> str | None:
+    if value is None or value is UNCHANGED:
+        return None
+    return value.decode("utf-8", "replace").replace("\0", "")
