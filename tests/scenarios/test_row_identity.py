@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import pytest
 
+from tests.support.replication import Replication, settings
+from trempy_provider.errors import PreflightError
+
 MODES = pytest.mark.parametrize("mode", ["default", "upsert"])
 
 # A table for each type: the column's type, and the key of the row numbered g.
@@ -190,3 +193,162 @@ def test_replica_identity_may_change_in_mid_stream(databases, replicate, mode, c
 
     replication.assert_equal()
     assert replication.errors() == []
+
+
+KEYLESS_COLUMNS = (
+    "n numeric, d public.amount, f float8, j json, p point, x xml, c char(4), e public.colour, s public.shade,"
+    " r public.pair, q public.pair[], z timestamptz, t text"
+)
+KEYLESS_ROWS = """
+insert into public.{table} select 1.0, 1.50, 'NaN', '{{"a": 1}}', '(1,2)', '<a/>', 'ab', 'colour ''1', 'colour ''2',
+  '(1,b)', '{{"(1,b)",NULL}}', 'infinity', null from generate_series(1, 6);
+insert into public.{table} select 1.00, 1.5, '-0', '{{"a":1}}', '(1,2)', '<a></a>', 'ab', 'colour ''1', null,
+  '(1,)', '{{}}', null, '' from generate_series(1, 6);
+insert into public.{table} select from generate_series(1, 6);
+"""
+KEYLESS_CHANGES = """
+begin;
+update public.{table} set t = 'one of many' where (tableoid, ctid) =
+  (select tableoid, ctid from public.{table} where n::text = '1.0' and t is null limit 1);
+delete from public.{table} where (tableoid, ctid) =
+  (select tableoid, ctid from public.{table} where n::text = '1.0' and t is null limit 1);
+update public.{table} set t = 'none of these' where (tableoid, ctid) =
+  (select tableoid, ctid from public.{table} where n::text = '1.00' limit 1);
+delete from public.{table} where (tableoid, ctid) =
+  (select tableoid, ctid from public.{table} where n is null limit 1);
+update public.{table} set f = 0 where (tableoid, ctid) =
+  (select tableoid, ctid from public.{table} where n is null limit 1);
+commit;
+insert into public.{table} select * from public.{table};
+delete from public.{table} where t = '';
+"""
+
+
+@pytest.mark.pg(15)
+def test_change_of_one_of_equal_rows_touches_exactly_one(databases, replicate):
+    """Run on Debian's PostgreSQL: it has xml."""
+    databases.source_admin.execute(
+        TYPES
+        + "create domain public.amount as numeric(9, 2);"
+        + f"create table public.flat ({KEYLESS_COLUMNS}); create table public.in_parts ({KEYLESS_COLUMNS});"
+        + "alter table public.flat replica identity full; alter table public.in_parts replica identity full;"
+        + KEYLESS_ROWS.format(table="flat")
+        + KEYLESS_ROWS.format(table="in_parts")
+    )
+    databases.target_admin.execute(
+        TYPES
+        + "create domain public.amount as numeric(9, 2);"
+        # A ctid is a place within one partition: each of these has its row (0,1).
+        + f"create table public.in_parts ({KEYLESS_COLUMNS}) partition by list (t);"
+        + "create table public.part_1 partition of public.in_parts for values in (null);"
+        + "create table public.part_2 partition of public.in_parts for values in ('');"
+        + "create table public.part_3 partition of public.in_parts default;"
+    )
+    replication = replicate("public.flat", "public.in_parts")
+    replication.setup()
+    replication.load()
+
+    databases.source_admin.execute(KEYLESS_CHANGES.format(table="flat"))
+    databases.source_admin.execute(KEYLESS_CHANGES.format(table="in_parts"))
+    replication.catch_up()
+
+    replication.assert_equal()
+    assert replication.errors() == []
+
+
+@pytest.mark.pg(15)
+def test_equal_rows_of_types_without_a_built_in_equality_are_told_apart(databases, replicate):
+    for side in (databases.source_superuser, databases.target_superuser):
+        side.execute(EXTENSIONS)
+    databases.source_admin.execute(
+        "create table public.t (h public.hstore, c public.citext, l public.ltree, k public.cube);"
+        "alter table public.t replica identity full;"
+        "insert into public.t select 'a=>1', 'Same', 'a.b', '(1,2)' from generate_series(1, 3);"
+        "insert into public.t select 'a=>1', 'same', 'a.b', '(1,2)' from generate_series(1, 3);"
+    )
+    replication = replicate("public.t")
+    replication.setup()
+    replication.load()
+
+    databases.source_admin.execute("delete from public.t where ctid = (select max(ctid) from public.t)")
+    databases.source_admin.execute(
+        "update public.t set h = h || 'b=>NULL' where ctid = (select min(ctid) from public.t)"
+    )
+    replication.catch_up()
+
+    replication.assert_equal()
+    assert replication.errors() == []
+
+
+UNUSABLE = {
+    "bare": "(id int not null unique, v int)",
+    "nothing": "(id int primary key, v int)",
+    "deferred": "(id int primary key deferrable, v int)",
+    "parted": "(id int, v int) partition by range (id)",
+}
+
+
+def test_identity_that_would_make_the_source_fail_is_refused_before_anything_is_published(
+    databases, replicate
+):
+    databases.source_admin.execute(
+        "".join(f"create table public.{table} {definition};" for table, definition in UNUSABLE.items())
+        + "create table public.part partition of public.parted default;"
+        + "alter table public.nothing replica identity nothing;"
+    )
+    replication = replicate(*(f"public.{table}" for table in UNUSABLE))
+
+    with pytest.raises(PreflightError) as caught:
+        replication.setup()
+
+    text = str(caught.value)
+    for name in ("bare", "nothing", "deferred", "part"):
+        assert f"source table public.{name}" in text
+    assert text.count("UPDATE and DELETE on it would fail once published") == len(UNUSABLE)
+    for choice in (
+        "alter table public.bare add primary key",
+        "alter table public.bare replica identity using index bare_id_key;",
+        "alter table public.bare replica identity full;",
+        '"operations": ["insert"]',
+        "alter table public.nothing replica identity default;",
+        "alter table public.part replica identity full;",
+    ):
+        assert choice in text, choice
+    assert databases.source.fetch_all("select pubname from pg_publication") == []
+    databases.source_admin.execute(
+        "insert into public.bare values (1, 1); update public.bare set v = 2; delete from public.bare"
+    )
+
+
+@pytest.mark.pg(15, 18)
+def test_choices_offered_for_a_table_without_identity_work(databases, replicate, make_task_name):
+    databases.source_admin.execute(
+        "".join(f"create table public.{table} (id int not null unique, v int);" for table in ("a", "b", "c"))
+        + "create table public.nothing (id int primary key, v int);"
+        + "alter table public.a add primary key (id);"
+        + "alter table public.b replica identity using index b_id_key;"
+        + "alter table public.c replica identity full;"
+        + "alter table public.nothing replica identity nothing;"
+    )
+    replication = replicate("public.a", "public.b", "public.c")
+    replication.setup()
+    replication.load()
+    insert_only = settings(make_task_name(), ["public.nothing"])
+    insert_only["tables"][0]["operations"] = ["insert"]
+    inserts = Replication(insert_only, databases=databases, rabbitmq_uri=replication.rabbitmq_uri)
+    inserts.setup()
+    inserts.load()
+
+    for table in ("a", "b", "c", "nothing"):
+        databases.source_admin.execute(
+            f"insert into public.{table} select g, g from generate_series(1, 30) g"
+        )
+        databases.source_admin.execute(f"update public.{table} set v = -v where id > 15")
+        databases.source_admin.execute(f"delete from public.{table} where id < 9")
+    replication.catch_up()
+    inserts.catch_up()
+
+    replication.assert_equal()
+    assert databases.target.fetch_all("select count(*), min(v) from public.nothing") == [(30, 1)]
+    assert replication.errors() + inserts.errors() == []
+    inserts.teardown()

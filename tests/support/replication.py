@@ -132,7 +132,8 @@ class Replication:
     def assert_equal(self) -> None:
         """Compare the task's tables on both sides."""
         states = self.metadata(
-            "select source_schema || '.' || source_table from trempy.table_states where task_name = {task}"
+            "select format('%I.%I', source_schema, source_table) from trempy.table_states"
+            " where task_name = {task}"
         )
         compared = compare_databases(
             self.databases.source_admin_uri,
@@ -141,7 +142,7 @@ class Replication:
         )
         differing = [comparison for comparison in compared if not comparison.is_equal]
         assert compared
-        assert not differing
+        assert differing == []
 
     def metadata(self, query: str) -> list[tuple[Any, ...]]:
         """Query the metadata; `{task}` stands for the task's name."""

@@ -87,10 +87,12 @@ def _identical_sql(pairs: Iterable[tuple[ProjectedColumn, Value]]) -> sql.Compos
 
 
 def _same_value_sql(column: ProjectedColumn, value: Value) -> sql.Composed:
+    """Compose the comparison; `is null` would be about the fields of a composite value."""
     if value is None:
-        return sql.SQL("r.{} is null").format(column.identifier)
+        return sql.SQL("r.{} is not distinct from null").format(column.identifier)
     return sql.SQL(
-        "(r.{name} is not null and format('%s', r.{name}) = (select format('%s', {value})) collate \"C\")"
+        "(r.{name} is distinct from null"
+        " and format('%s', r.{name}) = (select format('%s', {value})) collate \"C\")"
     ).format(name=column.identifier, value=_typed_sql(column, value))
 
 

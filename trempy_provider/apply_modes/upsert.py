@@ -53,8 +53,8 @@ def row_statements(projection: Projection, change: Change) -> list[Statement]:
     if change.operation is Operation.INSERT:
         return [Statement(_upsert_row_sql(projection, change.new), None)]
     update = Statement(update_row_sql(projection, change), 1)
-    row = _complete_row(change)
-    return [update] if row is None else [update, Statement(_upsert_row_sql(projection, row), None)]
+    row = change.completed
+    return [update] if UNCHANGED in row else [update, Statement(_upsert_row_sql(projection, row), None)]
 
 
 def _whole_updates(counts: StagedCounts) -> bool:
@@ -88,14 +88,3 @@ def _excluded_sql(columns: list[ProjectedColumn]) -> sql.Composed:
     return sql.SQL(", ").join(
         sql.SQL("{name} = excluded.{name}").format(name=column.identifier) for column in columns
     )
-
-
-def _complete_row(change: Change) -> Tuple | None:
-    """Return the new row if all its values are known, if need be from a full old row."""
-    assert change.new is not None
-    if UNCHANGED not in change.new:
-        return change.new
-    if change.old is None or change.old.is_key_only:
-        return None
-    old = change.old.values
-    return tuple([old[i] if value is UNCHANGED else value for i, value in enumerate(change.new)])

@@ -82,6 +82,19 @@ class Change:
         """What was sent of the row before the change."""
         return None if isinstance(self.message, Insert | Truncate) else self.message.old
 
+    @property
+    def completed(self) -> Tuple:
+        """The row after the change, with unchanged values from what was sent of the old row.
+
+        An unchanged value is not NULL: a NULL in its place says that the old value was not sent. This holds
+        for a whole old row too: a partition with a key sends only that in the name of its root.
+        """
+        assert self.new is not None
+        if self.old is None or UNCHANGED not in self.new:
+            return self.new
+        pairs = zip(self.old.values, self.new, strict=True)
+        return tuple([old if new is UNCHANGED and old is not None else new for old, new in pairs])
+
     def key_before(self, positions: tuple[int, ...]) -> Tuple:
         """Return the key's values that identify the row before the change."""
         row = self.old.values if self.old is not None else self.new

@@ -111,21 +111,7 @@ def _row_of(change: Change) -> Tuple:
     if change.operation is Operation.DELETE:
         assert change.old is not None
         return change.old.values
-    assert change.new is not None
-    return _with_old_values(change, change.new)
-
-
-def _with_old_values(change: Change, row: Tuple) -> Tuple:
-    """Fill unchanged values from what was sent of the old row: all of it, or its key."""
-    if change.old is None or UNCHANGED not in row:
-        return row
-    old, columns = change.old, change.relation.columns
-    return tuple(
-        [
-            old.values[i] if value is UNCHANGED and (not old.is_key_only or columns[i].is_key) else value
-            for i, value in enumerate(row)
-        ]
-    )
+    return change.completed
 
 
 def _merged(known: NetChange, change: Change) -> tuple[Operation, Tuple] | None:

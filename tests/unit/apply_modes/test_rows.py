@@ -128,8 +128,8 @@ def test_row_without_a_key_is_found_by_the_text_of_all_columns_and_once() -> Non
 
     assert sql_text(delete_row_sql(KEYLESS, change)) == (
         'delete from only "shop"."t" t where t.ctid = (select r.ctid from only "shop"."t" r where '
-        "(r.\"x\" is not null and format('%s', r.\"x\") = (select format('%s', '1.00'::text)) "
-        'collate "C") and r."y" is null limit 1)'
+        "(r.\"x\" is distinct from null and format('%s', r.\"x\") = (select format('%s', '1.00'::text)) "
+        'collate "C") and r."y" is not distinct from null limit 1)'
     )
 
 
@@ -167,7 +167,7 @@ def test_hostile_names_stay_names() -> None:
 
     for name in ('"a""b"', '"100%s"', '"{0}"', "\"x' or '1'='1\""):
         assert f"{name} = '1'" in update_text
-        assert f"(r.{name} is not null and format('%s', r.{name}) = (select " in update_text
+        assert f"(r.{name} is distinct from null and format('%s', r.{name}) = (select " in update_text
 
 
 @pytest.mark.parametrize(

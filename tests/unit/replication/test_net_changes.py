@@ -69,15 +69,16 @@ def make_change(intent: Intent, present: Tuple | None, *, identity_is_full: bool
     if intent.operation == "delete":
         return delete(RELATION, old=whole) if identity_is_full else delete(RELATION, key=key_only(key))
     new_key = intent.new_key if intent.operation == "move" else key
-    new = _new_row(intent, new_key)
+    new = _new_row(intent, new_key, whole)
     if identity_is_full:
         return update(RELATION, new, old=whole)
     return update(RELATION, new, key=key_only(key) if new_key != key or UNCHANGED in new[::2] else None)
 
 
-def _new_row(intent: Intent, new_key: Key) -> Tuple:
-    cells = zip(intent.cells, intent.keeps, strict=True)
-    v, w = (UNCHANGED if kept else cell for cell, kept in cells)
+def _new_row(intent: Intent, new_key: Key, present: Tuple) -> Tuple:
+    """Return the row after an update; a value that is kept is sent as such when it is NULL."""
+    cells = zip(intent.cells, intent.keeps, present[1::2], strict=True)
+    v, w = ((None if before is None else UNCHANGED) if kept else cell for cell, kept, before in cells)
     a, b = new_key
     if intent.key_is_toasted and new_key == intent.key:
         return (UNCHANGED, v, a, w)
@@ -266,6 +267,12 @@ def test_unchanged_value_is_filled_from_a_whole_old_row() -> None:
     (step,) = steps_of(update(PLAIN, (b"1", UNCHANGED), old=(b"1", b"long")))
 
     assert nets_of(step) == [(Operation.UPDATE, (b"1", b"long"))]
+
+
+def test_unchanged_value_is_not_filled_where_a_partition_sent_its_key_only() -> None:
+    (step,) = steps_of(update(PLAIN, (UNCHANGED, UNCHANGED), old=(b"long", None)))
+
+    assert nets_of(step) == [(Operation.UPDATE, (b"long", UNCHANGED))]
 
 
 def test_unchanged_key_is_filled_from_the_old_key_and_nothing_else() -> None:
