@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
 
 from psycopg2 import sql
 
@@ -27,11 +29,22 @@ from trempy_provider.postgres.session import Session, static_sql
 from trempy_provider.postgres.table_states import read_table_states
 from trempy_provider.postgres.tables import QualifiedName, Table
 from trempy_provider.replication import wire
-from trempy_provider.replication.changes import Change, Operation, Shape, Transaction
+from trempy_provider.replication.batches import Batch
+from trempy_provider.replication.changes import Change, Operation, Shape, Transaction, datetime_of
+from trempy_provider.replication.columnar_batch import ColumnarBatch, read_columnar
+from trempy_provider.replication.lsn import Lsn
 from trempy_provider.replication.messages import Truncate
-from trempy_provider.replication.transactions import batch_of_changes
+from trempy_provider.replication.transactions import batch_of_changes, read_transactions
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class CommitPoint:
+    """Where and when a transaction committed on the source."""
+
+    commit_lsn: Lsn
+    committed_at: datetime
 
 
 class Applier:
@@ -62,8 +75,47 @@ class Applier:
         self._states_version = None
         self._writer.forget()
 
-    def apply(self, transactions: Iterable[Transaction]) -> None:
-        """Apply transactions, in commit order, within the open target transaction."""
+    def apply_batch(self, batch: Batch, *, after: Lsn) -> CommitPoint | None:
+        """Apply what of a batch committed at or after `after`, within the open target transaction.
+
+        Return where its last transaction committed, None when there is none.
+        """
+        columnar = self._read_columnar(batch, after)
+        if columnar is not None:
+            self._apply_columnar(batch, columnar)
+            return CommitPoint(columnar.last.commit_lsn, datetime_of(columnar.last.committed_at))
+        fresh = [entry for entry in read_transactions(batch) if entry.commit_lsn >= after]
+        self._apply(fresh)
+        return CommitPoint(fresh[-1].commit_lsn, fresh[-1].committed_at) if fresh else None
+
+    def _read_columnar(self, batch: Batch, after: Lsn) -> ColumnarBatch | None:
+        """Return a batch as arrays if all of it is written, table by table, in whatever order."""
+        if self._keeps_order or batch.first_lsn < after:
+            return None
+        columnar = read_columnar(batch)
+        if columnar is None or not all(
+            self._router.writes_all(table.shape.relation.oid, table.counts, since=batch.first_lsn)
+            for table in columnar.tables
+        ):
+            return None
+        return columnar
+
+    def _apply_columnar(self, batch: Batch, columnar: ColumnarBatch) -> None:
+        """Write each table at once; one that cannot be written so takes the way of single changes."""
+        single: set[int] = set()
+        for table in columnar.tables:
+            oid = table.shape.relation.oid
+            if not self._writer.write_rows(self._projection(table.shape), table, columnar.buffer):
+                single.add(oid)
+                continue
+            for operation, count in table.counts.items():
+                self.counts.changes[oid, operation] += count
+        if single:
+            changes = [change for entry in read_transactions(batch) for change in entry.changes]
+            for run in self._runs([change for change in changes if change.relation.oid in single]):
+                self._write(run)
+
+    def _apply(self, transactions: Iterable[Transaction]) -> None:
         written: list[Change] = []
         for transaction in transactions:
             routed = self._router.route(transaction.changes)

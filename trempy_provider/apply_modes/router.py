@@ -9,13 +9,14 @@ Afterwards, changes committed before the snapshot are skipped: they are in the l
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
 from trempy_provider.config.choices import OperationName, TruncatePolicy
 from trempy_provider.config.task import ReplicationTask
 from trempy_provider.postgres.table_states import LoadState, TableState
 from trempy_provider.replication.changes import Change, Operation
+from trempy_provider.replication.lsn import Lsn
 from trempy_provider.replication.messages import Truncate
 
 
@@ -55,6 +56,14 @@ class Router:
         if state.state is not LoadState.READY and not was_loaded_before(state):
             return False
         return state.snapshot_lsn is None or change.begin.commit_lsn >= state.snapshot_lsn
+
+    def writes_all(self, oid: int, operations: Collection[Operation], *, since: Lsn) -> bool:
+        """Tell whether all changes of a table committed at or after `since` are written, and none is held."""
+        state = self.states.get(oid)
+        if state is None or state.state is not LoadState.READY:
+            return False
+        is_after_load = state.snapshot_lsn is None or since >= state.snapshot_lsn
+        return is_after_load and self._operations[oid].issuperset(operations)
 
     def _route(self, change: Change, oid: int, routed: Routed) -> None:
         if oid not in self.states:

@@ -18,10 +18,14 @@ from trempy_provider.apply_modes.row_errors import RowErrors, is_row_error, miss
 from trempy_provider.apply_modes.statements import Statement, staged_letter
 from trempy_provider.config.task import ReplicationTask
 from trempy_provider.postgres.session import Session
-from trempy_provider.postgres.staging import StagedRow, StagingTables
+from trempy_provider.postgres.staging import StagedCounts, StagedRow, StagingTables
 from trempy_provider.postgres.tables import QualifiedName
 from trempy_provider.postgres.translation import TargetStatementError
 from trempy_provider.replication.changes import Change, Operation
+from trempy_provider.replication.columnar import Bytes
+from trempy_provider.replication.columnar_batch import TableRows
+from trempy_provider.replication.columnar_net import net_rows, without_values_of_deletes
+from trempy_provider.replication.columnar_text import staged_text
 from trempy_provider.replication.messages import Value
 from trempy_provider.replication.net_changes import NetChange, NetGroup, net_steps
 
@@ -63,6 +67,27 @@ class TableWriter:
             else:
                 self._write_isolated(projection, step)
 
+    def write_rows(self, projection: Projection, table: TableRows, buffer: Bytes) -> bool:
+        """Apply all changes of a table at once, as arrays; return False when nothing was done.
+
+        Then they have no such form, or a row of them fails: `write` says which.
+        """
+        net = net_rows(table.rows, buffer, key_positions=projection.key_positions)
+        if net is None:
+            return False
+        net = without_values_of_deletes(net, projection.key_positions)
+        staged = staged_text(net, buffer, positions=tuple(column.position for column in projection.staged))
+        try:
+            with self._session.savepoint("trempy_group"):
+                staging = self._staging.stage_text(projection.name, projection.staged_columns, staged.body)
+                self._apply_staged(projection, staging, StagedCounts(staged.counts))
+        except TargetStatementError as error:
+            if not is_row_error(error):
+                raise
+            self._staging.forget()
+            return False
+        return True
+
     def _write_group(self, projection: Projection, group: NetGroup) -> None:
         if len(group.changes) == 1:
             self._write_isolated(projection, group.changes[0])
@@ -84,6 +109,9 @@ class TableWriter:
             return
         rows = [_staged_row(projection, net) for net in group.net_changes]
         staging, counts = self._staging.stage(projection.name, projection.staged_columns, rows)
+        self._apply_staged(projection, staging, counts)
+
+    def _apply_staged(self, projection: Projection, staging: sql.Identifier, counts: StagedCounts) -> None:
         self._plan_for(projection)
         for statement in self._mode.group_statements(projection, staging=staging, counts=counts):
             self._run(statement)

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
 
-from trempy_provider.apply_modes.applier import Applier
+from trempy_provider.apply_modes.applier import Applier, CommitPoint
 from trempy_provider.apply_modes.error_limit import raise_at_error_limit
 from trempy_provider.broker.base import Broker, Consumer, Delivery
 from trempy_provider.config.choices import DeadLetterPolicy
@@ -43,9 +43,7 @@ from trempy_provider.postgres.held_chunks import (
 from trempy_provider.postgres.session import Endpoint, Session, static_sql
 from trempy_provider.replication import wire
 from trempy_provider.replication.batches import Batch, ChunkEnd
-from trempy_provider.replication.changes import Transaction
 from trempy_provider.replication.lsn import NO_LSN, Lsn
-from trempy_provider.replication.transactions import read_transactions
 
 logger = logging.getLogger(__name__)
 
@@ -235,13 +233,11 @@ class _Apply:
         else:
             hold_chunk(self._session, batch, body=body)
 
-    def _apply_transactions(self, batch: Batch, checkpoint: Checkpoint) -> Transaction | None:
-        """Apply what the checkpoint does not cover yet and return the last transaction."""
+    def _apply_transactions(self, batch: Batch, checkpoint: Checkpoint) -> CommitPoint | None:
+        """Apply what the checkpoint does not cover yet and return where the last transaction committed."""
         last = None
         for part in self._parts(batch):
-            fresh = [t for t in read_transactions(part) if t.commit_lsn >= checkpoint.end_lsn]
-            self._applier.apply(fresh)
-            last = fresh[-1] if fresh else last
+            last = self._applier.apply_batch(part, after=checkpoint.end_lsn) or last
         self._applier.finish()
         return last
 
@@ -251,7 +247,7 @@ class _Apply:
         else:
             yield from read_transaction(self._session, batch)
 
-    def _advance(self, batch: Batch, last: Transaction | None) -> None:
+    def _advance(self, batch: Batch, last: CommitPoint | None) -> None:
         if last is None:
             return
         change_count = sum(self._applier.counts.changes.values())

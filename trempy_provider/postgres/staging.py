@@ -67,13 +67,17 @@ class StagingTables:
 
         Return the table's name and how many rows it holds.
         """
-        name = self._table(owner, columns)
         counts: Counter[tuple[str, str]] = Counter()
         body = b"".join(_lines(rows, counts))
+        return self.stage_text(owner, columns, body), StagedCounts(counts)
+
+    def stage_text(self, owner: str, columns: tuple[tuple[str, str], ...], body: bytes) -> sql.Identifier:
+        """Copy rows already written as COPY's text, operation and mask first; return the table's name."""
+        name = self._table(owner, columns)
         identifier = sql.Identifier("pg_temp", name)
         self._session.copy_from(sql.SQL("copy {} from stdin").format(identifier), io.BytesIO(body))
         self._filled.add(name)
-        return identifier, StagedCounts(counts)
+        return identifier
 
     def forget(self) -> None:
         """Drop all of them: a roll-back may have taken some, or the target's tables have changed."""

@@ -49,7 +49,7 @@ class _Reader:
         self._shapes: dict[int, Shape] = {}
         self._types: list[bytes] = []
         self._changes: list[Change] = []
-        self._begin = _chunk_begin(batch)
+        self._begin = chunk_begin(batch)
 
     def add(self, payload: bytes) -> Transaction | None:
         message = pgoutput.decode(payload)
@@ -129,7 +129,7 @@ class _Reader:
         )
 
 
-def _chunk_begin(batch: Batch) -> Begin | None:
+def chunk_begin(batch: Batch) -> Begin | None:
     """Return what the header of a chunk says in place of a Begin."""
     if batch.chunk is None:
         return None

@@ -12,7 +12,7 @@ from tests.support.target_tables import make_state
 from trempy_provider.apply_modes.router import Routed, Router
 from trempy_provider.config.task import ReplicationTask
 from trempy_provider.postgres.table_states import LoadState, TableState
-from trempy_provider.replication.changes import Change
+from trempy_provider.replication.changes import Change, Operation
 from trempy_provider.replication.lsn import Lsn
 
 ONE, TWO, THREE = 101, 102, 103
@@ -186,3 +186,29 @@ def test_truncate_without_a_table_to_empty_is_not_written() -> None:
 
 def test_nothing_is_written_to_an_unknown_table() -> None:
     assert not make_router().is_written(insert_into(ONE), ONE)
+
+
+@pytest.mark.parametrize(
+    ("state", "fields", "operations", "all_are_written"),
+    [
+        (LoadState.READY, {}, set(Operation), True),
+        (LoadState.READY, {"snapshot_lsn": SNAPSHOT}, {Operation.INSERT, Operation.DELETE}, True),
+        (LoadState.READY, {"snapshot_lsn": Lsn(SNAPSHOT + 1)}, {Operation.INSERT}, False),
+        (LoadState.LOADING, {"snapshot_lsn": SNAPSHOT, "load_finished_at": ONCE}, {Operation.INSERT}, False),
+        (LoadState.PENDING, {}, {Operation.INSERT}, False),
+    ],
+)
+def test_changes_are_written_together_only_if_each_of_them_is_written(
+    state, fields, operations, all_are_written
+):
+    router = make_router(state_of(ONE, state, **fields))
+
+    assert router.writes_all(ONE, operations, since=SNAPSHOT) is all_are_written
+
+
+def test_changes_of_an_operation_left_out_are_not_written_together():
+    router = make_router(state_of(ONE), operations=["insert", "update"])
+
+    assert router.writes_all(ONE, {Operation.UPDATE}, since=SNAPSHOT)
+    assert not router.writes_all(ONE, {Operation.UPDATE, Operation.DELETE}, since=SNAPSHOT)
+    assert not router.writes_all(TWO, {Operation.UPDATE}, since=SNAPSHOT)

@@ -1,0 +1,174 @@
+"""Find the net effect of many changes of one relation, with arrays: the fast form of `net_changes`.
+
+A stable sort by key puts each key's changes side by side, in their order; then a key's first and last
+operation tell what becomes of it, and a value that was not sent is the last one sent before.
+What would not be one group in `net_changes` has no fast form: a change of a key, a key that is null, not
+sent or very long, changes that contradict each other, and anything but inserts where there is no key.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trempy_provider.replication.columnar import (
+    BINARY,
+    DELETE,
+    INSERT,
+    NULL,
+    TEXT,
+    UNCHANGED,
+    UPDATE,
+    Bytes,
+    Cells,
+    Flags,
+    Places,
+    RowChanges,
+)
+
+CAME_AND_WENT = ord("G")  # the letter of a row that was inserted and deleted again
+_KEY_BYTES_MAX = 128
+
+
+@dataclass(frozen=True, slots=True)
+class NetRows:
+    """One row per key: its letter (I, U, D or CAME_AND_WENT) and cells; of D and G the key counts alone."""
+
+    letters: Bytes
+    cells: Cells
+
+
+def net_rows(changes: RowChanges, buffer: Bytes, *, key_positions: tuple[int, ...]) -> NetRows | None:
+    """Return the net rows of all changes together, None when they have no fast form.
+
+    May fill values into the cells of `changes`.
+    """
+    if (changes.cells.kinds == BINARY).any():
+        return None
+    if not key_positions:
+        return _inserts_only(changes)
+    changes = _with_old_values(changes, key_positions)
+    words = _key_words(changes.cells, buffer, key_positions)
+    if words is None or not _keeps_keys(changes, buffer, key_positions):
+        return None
+    order = np.lexsort(words)
+    is_first = _starts_a_key([word[order] for word in words])
+    operations = changes.operations[order]
+    if _has_contradiction(operations, is_first):
+        return None
+    return _last_of_each(changes.cells.take(order), operations, is_first, order)
+
+
+def _inserts_only(changes: RowChanges) -> NetRows | None:
+    if not (changes.operations == INSERT).all():
+        return None
+    return NetRows(changes.operations, changes.cells)
+
+
+def _with_old_values(changes: RowChanges, key_positions: tuple[int, ...]) -> RowChanges:
+    """Fill values that were not sent from what was sent of the old row: all of it, or its key."""
+    cells, rows, old = changes.cells, changes.old_rows, changes.old_cells
+    if not len(rows):
+        return changes
+    is_key = np.zeros((len(cells.kinds), 1), np.bool_)
+    is_key[list(key_positions)] = True
+    fills = (cells.kinds[:, rows] == UNCHANGED) & (is_key | changes.old_is_whole)
+    for mine, theirs in (
+        (cells.kinds, old.kinds),
+        (cells.starts, old.starts),
+        (cells.lengths, old.lengths),
+    ):
+        mine[:, rows] = np.where(fills, theirs, mine[:, rows])
+    return changes
+
+
+def _keeps_keys(changes: RowChanges, buffer: Bytes, key_positions: tuple[int, ...]) -> bool:
+    """Tell whether no update changes its key."""
+    if not len(changes.old_rows):
+        return True
+    after = changes.cells.take(changes.old_rows)
+    pairs = ((after, position) for position in key_positions)
+    for cells, position in pairs:
+        if (cells.lengths[position] != changes.old_cells.lengths[position]).any():
+            return False
+        if (changes.old_cells.kinds[position] != TEXT).any():
+            return False
+    old_words = _key_words(changes.old_cells, buffer, key_positions)
+    new_words = _key_words(after, buffer, key_positions)
+    if old_words is None or new_words is None:
+        return False
+    return all(np.array_equal(old, new) for old, new in zip(old_words, new_words, strict=True))
+
+
+def _key_words(
+    cells: Cells, buffer: Bytes, key_positions: tuple[int, ...]
+) -> list[NDArray[np.uint64]] | None:
+    """Return the keys as columns of 64-bit words; text holds no zero byte, so padding is unambiguous."""
+    positions = list(key_positions)
+    if (cells.kinds[positions] != TEXT).any():
+        return None
+    widths = [int(cells.lengths[position].max(initial=1)) for position in positions]
+    if sum(widths) > _KEY_BYTES_MAX:
+        return None
+    total = -(-sum(widths) // 8) * 8
+    matrix = np.zeros((cells.kinds.shape[1], total), np.uint8)
+    column = 0
+    for position, width in zip(positions, widths, strict=True):
+        offsets = np.arange(width)
+        places = np.minimum(cells.starts[position][:, None] + offsets, len(buffer) - 1)
+        is_inside = offsets < cells.lengths[position][:, None]
+        matrix[:, column : column + width] = np.where(is_inside, buffer[places], 0)
+        column += width
+    return list(matrix.view(np.uint64).T)
+
+
+def _starts_a_key(words: list[NDArray[np.uint64]]) -> Flags:
+    is_first = np.zeros(len(words[0]), np.bool_)
+    is_first[:1] = True
+    for word in words:
+        is_first[1:] |= word[1:] != word[:-1]
+    return is_first
+
+
+def _has_contradiction(operations: Bytes, is_first: Flags) -> bool:
+    """Tell whether a row is inserted where there is one, or changed where there is none."""
+    before, after = operations[:-1], operations[1:]
+    fits = np.where(before == DELETE, after == INSERT, (after == UPDATE) | (after == DELETE))
+    return bool((~fits & ~is_first[1:]).any())
+
+
+def _last_of_each(cells: Cells, operations: Bytes, is_first: Flags, order: Places) -> NetRows:
+    first = np.flatnonzero(is_first)
+    last = np.append(first[1:], len(operations)) - 1
+    existed = operations[first] != INSERT
+    is_gone = operations[last] == DELETE
+    letters = np.where(
+        is_gone, np.where(existed, DELETE, CAME_AND_WENT), np.where(existed, UPDATE, INSERT)
+    ).astype(np.uint8)
+    in_stream_order = np.argsort(order[first], kind="stable")
+    rows = last[in_stream_order]
+    return NetRows(letters[in_stream_order], _filled(cells, is_first, rows))
+
+
+def _filled(cells: Cells, is_first: Flags, rows: Places) -> Cells:
+    """Return the cells of `rows`; a value that was not sent is taken from the key's change before."""
+    taken = cells.take(rows)
+    for column in np.flatnonzero((taken.kinds == UNCHANGED).any(axis=1)):
+        is_known = (cells.kinds[column] != UNCHANGED) | is_first
+        known = np.maximum.accumulate(np.where(is_known, np.arange(len(is_first)), 0))[rows]
+        taken.kinds[column] = cells.kinds[column, known]
+        taken.starts[column] = cells.starts[column, known]
+        taken.lengths[column] = cells.lengths[column, known]
+    return taken
+
+
+def without_values_of_deletes(net: NetRows, key_positions: tuple[int, ...]) -> NetRows:
+    """Return the net rows with NULL for all but the key where the row is gone."""
+    is_gone = (net.letters == DELETE) | (net.letters == CAME_AND_WENT)
+    if is_gone.any():
+        others = np.ones((len(net.cells.kinds), 1), np.bool_)
+        others[list(key_positions)] = False
+        np.copyto(net.cells.kinds, np.uint8(NULL), where=others & is_gone)
+    return net

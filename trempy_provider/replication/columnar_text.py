@@ -1,0 +1,117 @@
+"""Write net rows in COPY's text format: one gather of slices, without touching a value.
+
+In a payload each value stands behind four bytes of length, the last of which is overwritten with a tab: then
+a field and its delimiter are one slice.
+Values that need escaping are rare; their rows are found by counting and written one by one.
+See "COPY", section "Text Format".
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+import numpy as np
+
+from trempy_provider.replication.columnar import NULL, UNCHANGED, Bytes, Cells, Flags, Places
+from trempy_provider.replication.columnar_net import NetRows
+
+_TAB, _NEWLINE, _RETURN, _BACKSLASH = b"\t\n\r\\"
+_NULL_FIELD = b"\t\\N"
+_SENT, _LEFT = b".u"
+
+
+@dataclass(frozen=True, slots=True)
+class StagedText:
+    """The rows for COPY, each behind its letter and mask, and how many there are by letter and mask."""
+
+    body: bytes
+    counts: Counter[tuple[str, str]]
+
+
+def staged_text(net: NetRows, buffer: Bytes, *, positions: tuple[int, ...]) -> StagedText:
+    """Write the columns at `positions` of all rows; a mask has `u` for each value that was not sent."""
+    chosen = list(positions)
+    cells = Cells(net.cells.kinds[chosen], net.cells.starts[chosen], net.cells.lengths[chosen])
+    heads, head_of_row, counts = _heads(net.letters, cells)
+    source, starts, lengths = _slices(buffer, cells, heads, head_of_row)
+    body = _gathered(source, starts, lengths)
+    expected = len(positions) + 2 + (cells.kinds == NULL).sum(axis=0) + (cells.kinds == UNCHANGED).sum(axis=0)
+    is_special = _rows_with_special_bytes(body, lengths, expected)
+    if is_special.any():
+        plain = _gathered(source, starts[~is_special], lengths[~is_special])
+        escaped = _escaped(source, starts[is_special], lengths[is_special], cells.take(is_special))
+        body = np.frombuffer(plain.tobytes() + escaped, np.uint8)
+    return StagedText(body[1:].tobytes() + b"\n", counts)
+
+
+def _heads(letters: Bytes, cells: Cells) -> tuple[list[bytes], Places, Counter[tuple[str, str]]]:
+    """Return the distinct line heads, which one each row has, and the rows by letter and mask."""
+    masks = np.where(cells.kinds == UNCHANGED, np.uint8(_LEFT), np.uint8(_SENT))
+    heads = np.ascontiguousarray(np.vstack((letters, masks)).T)
+    whole = heads.view(np.dtype((np.void, heads.shape[1]))).ravel()
+    distinct, head_of_row, counted = np.unique(whole, return_inverse=True, return_counts=True)
+    texts = [bytes(head).decode() for head in distinct]
+    counts = Counter({(text[0], text[1:]): int(n) for text, n in zip(texts, counted, strict=True)})
+    return [f"\n{text[0]}\t{text[1:]}".encode() for text in texts], head_of_row.ravel(), counts
+
+
+def _slices(
+    buffer: Bytes, cells: Cells, heads: list[bytes], head_of_row: Places
+) -> tuple[Bytes, Places, Places]:
+    """Return a source and, of shape (rows, 1 + columns), which slices of it make up the lines."""
+    is_sent = (cells.kinds != NULL) & (cells.kinds != UNCHANGED)
+    constants = b"".join((_NULL_FIELD, *heads))
+    source = np.concatenate((buffer, np.frombuffer(constants, np.uint8)))
+    source[cells.starts[is_sent] - 1] = _TAB
+    null_start, head_start = len(buffer), len(buffer) + len(_NULL_FIELD)
+    head_length = len(heads[0]) if heads else 0
+    row_count = cells.kinds.shape[1]
+    starts = np.empty((row_count, 1 + len(cells.kinds)), np.int64)
+    lengths = np.empty_like(starts)
+    starts[:, 0] = head_start + head_of_row * head_length
+    lengths[:, 0] = head_length
+    starts[:, 1:] = np.where(is_sent, cells.starts - 1, null_start).T
+    lengths[:, 1:] = np.where(is_sent, cells.lengths + 1, len(_NULL_FIELD)).T
+    return source, starts, lengths
+
+
+def _gathered(source: Bytes, starts: Places, lengths: Places) -> Bytes:
+    """Return the slices one after the other."""
+    flat_lengths = lengths.ravel()
+    ends = np.cumsum(flat_lengths)
+    shift = np.repeat(starts.ravel() - (ends - flat_lengths), flat_lengths)
+    return source[shift + np.arange(len(shift))]
+
+
+def _rows_with_special_bytes(body: Bytes, lengths: Places, expected: Places) -> Flags:
+    """Find the rows with more tabs, line ends and backslashes than delimiters and NULLs account for."""
+    if not len(lengths):
+        return np.zeros(0, np.bool_)
+    is_special = (body == _TAB) | (body == _NEWLINE) | (body == _RETURN) | (body == _BACKSLASH)
+    if int(is_special.sum()) == int(expected.sum()):
+        return np.zeros(len(lengths), np.bool_)
+    row_ends = np.cumsum(lengths.sum(axis=1))
+    seen = np.add.reduceat(is_special, np.concatenate(([0], row_ends[:-1])), dtype=np.int64)
+    return np.asarray(seen != expected)
+
+
+def _escaped(source: Bytes, starts: Places, lengths: Places, cells: Cells) -> bytes:
+    lines = []
+    for row, (row_starts, row_lengths) in enumerate(zip(starts, lengths, strict=True)):
+        slices = [
+            source[start : start + length].tobytes()
+            for start, length in zip(row_starts, row_lengths, strict=True)
+        ]
+        is_sent = (cells.kinds[:, row] != NULL) & (cells.kinds[:, row] != UNCHANGED)
+        fields = [
+            b"\t" + escape(piece[1:]) if sent else piece
+            for piece, sent in zip(slices[1:], is_sent, strict=True)
+        ]
+        lines.append(slices[0] + b"".join(fields))
+    return b"".join(lines)
+
+
+def escape(value: bytes) -> bytes:
+    """Return a value as a field of COPY's text format."""
+    return value.replace(b"\\", b"\\\\").replace(b"\n", b"\\n").replace(b"\t", b"\\t").replace(b"\r", b"\\r")
