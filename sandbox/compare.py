@@ -84,25 +84,26 @@ def compare_databases(
 
 def list_tables(uri: str) -> list[str]:
     """Return `schema.table` of every table; a partitioned table counts once, its partitions do not."""
-    with _snapshot(uri) as cursor:
+    with snapshot(uri) as cursor:
         cursor.execute(LIST_TABLES)
         return [name for (name,) in cursor.fetchall()]
 
 
 def list_columns(uri: str, tables: Sequence[str]) -> dict[str, list[str]]:
     """Return the columns of each table; [] when it does not exist."""
-    with _snapshot(uri) as cursor:
+    with snapshot(uri) as cursor:
         return {table: _describe(cursor, QualifiedName.parse(table))[1] for table in tables}
 
 
 def digest_tables(uri: str, columns: Mapping[str, Sequence[str]]) -> dict[str, TableDigest | None]:
     """Read count and checksum over the columns of each table, in one snapshot."""
-    with _snapshot(uri) as cursor:
+    with snapshot(uri) as cursor:
         return {table: _digest(cursor, QualifiedName.parse(table), columns[table]) for table in columns}
 
 
 @contextmanager
-def _snapshot(uri: str) -> Iterator[Any]:
+def snapshot(uri: str) -> Iterator[Any]:
+    """Give the block a cursor that sees one snapshot, with settings that make texts comparable."""
     options = " ".join(f"-c {name}={value}" for name, value in TEXT_SETTINGS.items())
     connection = psycopg2.connect(uri, options=options, application_name="sandbox/compare")
     try:

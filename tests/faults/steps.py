@@ -1,0 +1,149 @@
+"""Every step at which a process may die, as data: between any two of them a guarantee hangs.
+
+A step is a function of the product and the moment before or after one of its calls.
+The lists follow the jobs from top to bottom, so that a reader can lay them beside the code.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+JOBS = "trempy_provider.jobs"
+POSTGRES = "trempy_provider.postgres"
+BROKER = "trempy_provider.broker"
+MODES = "trempy_provider.apply_modes"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """The process dies `moment` the call number `hit` of `function` (`module:name`, from where it is used).
+
+    `statement`: only calls with this SQL text count.
+    `with_result`: only calls that return something count.
+    """
+
+    name: str
+    moment: str
+    function: str
+    hit: int = 1
+    statement: str | None = None
+    with_result: bool = False
+
+
+CAPTURE = (
+    Step("slot and progress read; the slot is free", "after", f"{JOBS}.capture:find_starting_point"),
+    Step("publisher open; no stream", "before", f"{JOBS}.capture:open_stream"),
+    Step("stream open; not counted", "after", f"{JOBS}.capture:open_stream"),
+    Step("start of capture counted; nothing read", "after", f"{JOBS}.capture:begin_capture_session"),
+    Step("position repeated to the slot; nothing read", "after", f"{POSTGRES}.stream:ChangeStream.confirm"),
+    Step("in the middle of a transaction", "after", f"{JOBS}.capture:BatchBuilder.add", hit=4),
+    Step("a transaction read; not published", "before", f"{JOBS}.capture:_Capture._publish"),
+    Step("batch encoded; not published", "after", f"{JOBS}.capture:wire.encode"),
+    Step("batch handed to the channel", "after", f"{BROKER}.publisher:RabbitMqPublisher.publish"),
+    Step("batch sent; not confirmed", "after", f"{BROKER}.publisher:RabbitMqPublisher._send"),
+    Step("first chunk of a transaction sent", "after", f"{BROKER}.publisher:RabbitMqPublisher._send", hit=3),
+    Step("more chunks of it sent", "after", f"{BROKER}.publisher:RabbitMqPublisher._send", hit=5),
+    Step("confirm arrived; not taken note of", "before", f"{BROKER}.publisher:RabbitMqPublisher._on_confirm"),
+    Step("batch confirmed; not recorded", "before", f"{JOBS}.capture:advance_capture_progress"),
+    Step("progress recorded; slot not confirmed", "after", f"{JOBS}.capture:advance_capture_progress"),
+    Step("slot confirmed", "after", f"{POSTGRES}.stream:ChangeStream.confirm", hit=2),
+)
+
+CAPTURE_WHILE_IDLE = (
+    Step("nothing to publish; not recorded", "before", f"{JOBS}.capture:_Capture._record"),
+    Step("that recorded; slot not advanced", "before", f"{POSTGRES}.stream:ChangeStream.confirm_idle"),
+    Step("slot advanced", "after", f"{POSTGRES}.stream:ChangeStream.confirm_idle"),
+)
+
+APPLY = (
+    Step("checkpoint read; dead letters not looked at", "after", f"{JOBS}.apply:read_checkpoint"),
+    Step("dead letters looked at; no consumer", "before", f"{BROKER}.rabbitmq:RabbitMqBroker.open_consumer"),
+    Step("consumer open", "after", f"{BROKER}.rabbitmq:RabbitMqBroker.open_consumer"),
+    Step("delivery arrived; not taken", "after", f"{BROKER}.consumer:RabbitMqConsumer._on_message"),
+    Step(
+        "delivery taken; no transaction", "after", f"{BROKER}.consumer:RabbitMqConsumer.get", with_result=True
+    ),
+    Step("checkpoint locked", "after", f"{JOBS}.apply:lock_checkpoint"),
+    Step("one table written, others not", "after", f"{MODES}.table_writer:TableWriter.write"),
+    Step("rows staged; not written", "after", f"{POSTGRES}.staging:StagingTables.stage"),
+    Step("rows written; checkpoint not advanced", "before", f"{JOBS}.apply:advance_checkpoint"),
+    Step("checkpoint advanced; not committed", "after", f"{JOBS}.apply:advance_checkpoint"),
+    Step("target commits", "before", f"{POSTGRES}.session:Session.execute", statement="commit"),
+    Step("target has committed", "after", f"{POSTGRES}.session:Session.execute", statement="commit"),
+    Step("not acknowledged", "before", f"{BROKER}.consumer:RabbitMqConsumer.ack"),
+    Step("acknowledgement on its way", "after", f"{BROKER}.consumer:RabbitMqConsumer.ack"),
+    Step("second batch not acknowledged", "before", f"{BROKER}.consumer:RabbitMqConsumer.ack", hit=2),
+    Step("chunk held; not committed", "after", f"{JOBS}.apply:hold_chunk"),
+    Step("some chunks held; not committed", "after", f"{JOBS}.apply:hold_chunk", hit=3),
+    Step("chunks applied; not deleted", "before", f"{JOBS}.apply:delete_chunks"),
+    Step("chunks deleted; not committed", "after", f"{JOBS}.apply:delete_chunks"),
+)
+
+# Capture has started again: what it had sent of open transactions does not count any more.
+APPLY_AFTER_CAPTURE = (
+    Step("later start of capture not followed", "before", f"{JOBS}.apply:follow_capture_session"),
+    Step("followed; not committed", "after", f"{JOBS}.apply:follow_capture_session"),
+)
+
+# A batch that fails is asked for again, and becomes a dead letter at its third attempt.
+FAILING_APPLY = (
+    Step("first attempt failed; not returned", "before", f"{BROKER}.consumer:RabbitMqConsumer.reject"),
+    Step("returned to the queue", "after", f"{BROKER}.consumer:RabbitMqConsumer.reject"),
+    Step("returned again", "after", f"{BROKER}.consumer:RabbitMqConsumer.reject", hit=2),
+    Step("last attempt failed; not recorded", "before", f"{JOBS}.apply:_Apply._record_dead_letter"),
+    Step("recorded; not moved", "after", f"{JOBS}.apply:_Apply._record_dead_letter"),
+    Step("dead letter moved", "after", f"{BROKER}.consumer:RabbitMqConsumer.reject", hit=3),
+)
+
+# After the mend, a dead letter is taken back.
+MENDED_APPLY = (
+    Step("dead letters read; none applied", "after", f"{BROKER}.rabbitmq:RabbitMqBroker.peek_dead_letters"),
+    Step(
+        "dead letter applied; not removed", "before", f"{BROKER}.rabbitmq:RabbitMqBroker.remove_dead_letter"
+    ),
+    Step("dead letter removed", "after", f"{BROKER}.rabbitmq:RabbitMqBroker.remove_dead_letter"),
+)
+
+SETUP = (
+    Step("checked; nothing made", "after", f"{JOBS}.setup:check"),
+    Step("metadata schema made", "after", f"{JOBS}.setup:migrate"),
+    Step("task known; no publication", "before", f"{JOBS}.setup:ensure_publication"),
+    Step("publication made; no queues", "after", f"{JOBS}.setup:ensure_publication"),
+    Step("old queues deleted", "after", f"{BROKER}.rabbitmq:RabbitMqBroker.delete_topology"),
+    Step("queues made; no slot", "after", f"{BROKER}.rabbitmq:RabbitMqBroker.declare_topology"),
+    Step("slot made; nobody knows", "after", f"{JOBS}.setup:create_slot"),
+    Step("task complete; not committed", "before", f"{JOBS}.setup:start_progress"),
+    Step("tables made; not committed", "after", f"{JOBS}.setup:start_tables"),
+)
+
+LOAD = (
+    Step("tables marked; no snapshot", "after", f"{JOBS}.full_load:begin_loads"),
+    Step("snapshot taken; not recorded", "after", f"{JOBS}.loading.rounds:LoadSnapshot.open"),
+    Step("snapshot recorded; nothing copied", "after", f"{JOBS}.loading.records:LoadRecords.record_snapshot"),
+    Step("load table made; nothing copied", "after", f"{JOBS}.loading.table_load:design_load"),
+    Step("one table copied", "after", f"{JOBS}.loading.table_load:copy_rows"),
+    Step("rows copied; no keys", "before", f"{JOBS}.loading.table_load:TableLoad._make_indexes"),
+    Step("keys made; changes not replayed", "after", f"{JOBS}.loading.table_load:TableLoad._make_indexes"),
+    Step("changes replayed; not in place", "before", f"{JOBS}.loading.placement:_place_patiently"),
+    Step("rows in place; not committed", "after", f"{JOBS}.loading.placement:_make_ready"),
+    Step("one table ready", "after", f"{JOBS}.loading.placement:_place_patiently"),
+)
+
+TEARDOWN = (
+    Step("slot dropped", "after", f"{JOBS}.teardown:drop_slot"),
+    Step("publication dropped", "after", f"{JOBS}.teardown:drop_publication"),
+    Step("queues deleted", "after", f"{BROKER}.rabbitmq:RabbitMqBroker.delete_topology"),
+    Step("metadata of the task deleted", "after", f"{JOBS}.teardown:delete_task"),
+)
+
+STEPS = {
+    "capture": CAPTURE,
+    "capture while idle": CAPTURE_WHILE_IDLE,
+    "apply": APPLY,
+    "apply after a start of capture": APPLY_AFTER_CAPTURE,
+    "failing apply": FAILING_APPLY,
+    "mended apply": MENDED_APPLY,
+    "setup": SETUP,
+    "load": LOAD,
+    "teardown": TEARDOWN,
+}
