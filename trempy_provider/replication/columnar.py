@@ -47,15 +47,13 @@ class RowChanges:
     """The row changes of one relation in stream order.
 
     `cells` are the row after an insert or update, and what was sent of the row before a delete.
-    `old_cells` are those of the row before, for the updates at `old_rows`; `old_is_whole` tells a whole row
-    from its key.
+    `old_cells` are what was sent of the row before, for the updates at `old_rows`.
     """
 
     operations: Bytes
     cells: Cells
     old_rows: Places
     old_cells: Cells
-    old_is_whole: Flags
 
     @property
     def count(self) -> int:
@@ -102,7 +100,7 @@ class PayloadTable:
         places[old_rows] = after_old + 1
         cells, after = self._walk(places, ends, column_count, oid)
         _require(after == ends, oid)
-        return RowChanges(operations, cells, old_rows, old_cells, kinds[old_rows] == _OLD)
+        return RowChanges(operations, cells, old_rows, old_cells)
 
     def _walk(self, places: Places, ends: Places, column_count: int, oid: int) -> tuple[Cells, Places]:
         """Return the cells of the tuples that begin at `places`, and where each tuple ends."""

@@ -49,7 +49,7 @@ def net_rows(changes: RowChanges, buffer: Bytes, *, key_positions: tuple[int, ..
         return None
     if not key_positions:
         return _inserts_only(changes)
-    changes = _with_old_values(changes, key_positions)
+    _fill_old_values(changes)
     words = _key_words(changes.cells, buffer, key_positions)
     if words is None or not _keeps_keys(changes, buffer, key_positions):
         return None
@@ -67,21 +67,19 @@ def _inserts_only(changes: RowChanges) -> NetRows | None:
     return NetRows(changes.operations, changes.cells)
 
 
-def _with_old_values(changes: RowChanges, key_positions: tuple[int, ...]) -> RowChanges:
-    """Fill values that were not sent from what was sent of the old row: all of it, or its key."""
+def _fill_old_values(changes: RowChanges) -> None:
+    """Fill values that were not sent from what was sent of the old row; NULL there says that it was not.
+
+    See `Change.completed`.
+    """
     cells, rows, old = changes.cells, changes.old_rows, changes.old_cells
-    if not len(rows):
-        return changes
-    is_key = np.zeros((len(cells.kinds), 1), np.bool_)
-    is_key[list(key_positions)] = True
-    fills = (cells.kinds[:, rows] == UNCHANGED) & (is_key | changes.old_is_whole)
+    fills = (cells.kinds[:, rows] == UNCHANGED) & (old.kinds != NULL)
     for mine, theirs in (
         (cells.kinds, old.kinds),
         (cells.starts, old.starts),
         (cells.lengths, old.lengths),
     ):
         mine[:, rows] = np.where(fills, theirs, mine[:, rows])
-    return changes
 
 
 def _keeps_keys(changes: RowChanges, buffer: Bytes, key_positions: tuple[int, ...]) -> bool:

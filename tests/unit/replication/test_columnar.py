@@ -35,7 +35,7 @@ def row_changes(draw: st.DrawFn) -> Change:
         st.sampled_from(["insert", "update", "update", "full update", "move", "delete", "full delete"])
     )
     key_only: Tuple = (b, None, a, None)
-    whole: Tuple = (b, b"old", a, b"old\t")
+    whole: Tuple = (b, b"old", a, draw(st.sampled_from([b"old\t", None])))
     if kind == "insert":
         return insert(RELATION, b, None if v is UNCHANGED else v, a, None if w is UNCHANGED else w)
     if kind == "delete":
