@@ -11,10 +11,12 @@ import pytest
 from tests.support.databases import connect
 from tests.support.replication import Background
 from tests.support.wait import wait_until
+from trempy_provider.apply_modes.replay import replay_held_changes
 from trempy_provider.errors import StoppedError
 from trempy_provider.jobs.full_load import full_load
 from trempy_provider.jobs.lease import StopSignal
 from trempy_provider.jobs.reload import reload
+from trempy_provider.postgres.table_states import LoadState, read_table_states, update_table_state
 
 BASE_ROWS = 2000
 TABLES = """
@@ -116,6 +118,21 @@ def test_changes_made_before_apply_ever_ran_are_in_the_load_and_not_applied_twic
     replication.catch_up()
 
     replication.assert_equal()
+
+
+def test_one_session_replays_many_changes_in_several_passes(databases, replication):
+    replication.load()
+    with replication.target.connect("test") as session:
+        name = replication.task.task_name
+        state = next(s for s in read_table_states(session, name).values() if s.source.table_name == "keyed")
+        update_table_state(session, name, state.source_oid, state=LoadState.LOADING)
+
+        for _ in range(2):
+            databases.source_admin.execute("update keyed set n = n + 1 where id <= 100")
+            replication.catch_up()
+            with session.transaction():
+                replayed = replay_held_changes(session, replication.task, state=state, into=state.target)
+            assert replayed.changes == 100
 
 
 @pytest.mark.parametrize("dependency", ["", "create view seen as select * from keyed"])

@@ -13,13 +13,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from psycopg2 import sql
-
 from trempy_provider.apply_modes.applied_counts import AppliedCounts
 from trempy_provider.apply_modes.projection import Projection, project
 from trempy_provider.apply_modes.router import Routed, Router
 from trempy_provider.apply_modes.row_errors import naming_table
-from trempy_provider.apply_modes.table_writer import TableWriter
+from trempy_provider.apply_modes.writers import open_writer
 from trempy_provider.config.task import ReplicationTask
 from trempy_provider.errors import TargetSchemaError
 from trempy_provider.postgres.catalog import read_tables
@@ -53,7 +51,7 @@ class Applier:
     def __init__(self, session: Session, task: ReplicationTask) -> None:
         self._session = session
         self._task = task
-        self._writer = TableWriter(session, task)
+        self._writer = open_writer(session, task)
         self._keeps_order = not silence_triggers(session)
         self._states_version: int | None = None
         self._router = Router(task, {})
@@ -90,7 +88,7 @@ class Applier:
 
     def _read_columnar(self, batch: Batch, after: Lsn) -> ColumnarBatch | None:
         """Return a batch as arrays if all of it is written, table by table, in whatever order."""
-        if self._keeps_order or batch.first_lsn < after:
+        if self._keeps_order or not self._writer.takes_arrays or batch.first_lsn < after:
             return None
         columnar = read_columnar(batch)
         if columnar is None or not all(
@@ -185,7 +183,7 @@ class Applier:
         names = [self._router.states[oid].target for oid in oids]
         with naming_table(", ".join(map(str, names)), [change]):
             targets = [self._target_table(name) for name in names]
-            self._session.execute(truncate_sql(targets, restart_identity=change.message.restart_identity))
+            self._writer.truncate(change, targets)
         for oid in oids:
             self.counts.changes[oid, Operation.TRUNCATE] += 1
 
@@ -223,11 +221,3 @@ def read_target_table(session: Session, name: QualifiedName) -> Table:
     if not found:
         raise TargetSchemaError(f"target table {name} does not exist")
     return found[0]
-
-
-def truncate_sql(targets: Iterable[Table], *, restart_identity: bool) -> sql.Composed:
-    """Compose the emptying of tables, all in one statement so that foreign keys between them allow it."""
-    return sql.SQL("truncate {tables}{restart}").format(
-        tables=sql.SQL(", ").join(table.rows for table in targets),
-        restart=sql.SQL(" restart identity" if restart_identity else ""),
-    )

@@ -1,4 +1,7 @@
-"""The table of apply modes."""
+"""The table of apply modes.
+
+Modes that write rows as they are say by which statements; `scd2` has a writer of its own, see `writers`.
+"""
 
 from __future__ import annotations
 
@@ -15,10 +18,8 @@ from trempy_provider.replication.changes import Change, Operation
 
 @dataclass(frozen=True, slots=True)
 class ApplyMode:
-    """How staged groups and single rows are written, and which setting stops the task at an error."""
+    """Which setting stops the task at an error, by the operation of the change that failed."""
 
-    group_statements: Callable[..., list[Statement]]
-    row_statements: Callable[[Projection, Change], list[Statement]]
     stop_options: dict[Operation, str]
 
     def stops_at(self, operation: Operation, policy: ErrorHandling) -> bool:
@@ -26,8 +27,16 @@ class ApplyMode:
         return bool(getattr(policy, self.stop_options[operation]))
 
 
-APPLY_MODES = {
-    ApplyModeName.DEFAULT: ApplyMode(
+@dataclass(frozen=True, slots=True)
+class RowMode(ApplyMode):
+    """How staged groups and single rows are written."""
+
+    group_statements: Callable[..., list[Statement]]
+    row_statements: Callable[[Projection, Change], list[Statement]]
+
+
+APPLY_MODES: dict[ApplyModeName, ApplyMode] = {
+    ApplyModeName.DEFAULT: RowMode(
         group_statements=default.group_statements,
         row_statements=default.row_statements,
         stop_options={
@@ -36,13 +45,20 @@ APPLY_MODES = {
             Operation.DELETE: "stop_if_delete_error",
         },
     ),
-    ApplyModeName.UPSERT: ApplyMode(
+    ApplyModeName.UPSERT: RowMode(
         group_statements=upsert.group_statements,
         row_statements=upsert.row_statements,
         stop_options={
             Operation.INSERT: "stop_if_upsert_error",
             Operation.UPDATE: "stop_if_upsert_error",
             Operation.DELETE: "stop_if_delete_error",
+        },
+    ),
+    ApplyModeName.SCD2: ApplyMode(
+        stop_options={
+            Operation.INSERT: "stop_if_scd2_error",
+            Operation.UPDATE: "stop_if_scd2_error",
+            Operation.DELETE: "stop_if_scd2_error",
         },
     ),
 }

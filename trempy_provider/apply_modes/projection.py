@@ -16,6 +16,7 @@ from typing import Any
 
 from psycopg2 import sql
 
+from trempy_provider.apply_modes.versions import VersionedTable, versioned_table
 from trempy_provider.config.expressions import Expression, source_column
 from trempy_provider.config.table_chain import ChainColumn
 from trempy_provider.config.task import ReplicationTask
@@ -111,6 +112,7 @@ class Projection:
     overrides_identity: bool
     rows: sql.Composed  # the target, without tables that inherit from it
     is_partitioned: bool
+    versioned: VersionedTable | None = None  # the target, when it keeps the versions of rows
 
     @property
     def is_plain(self) -> bool:
@@ -189,6 +191,7 @@ class _Fitting:
     def projection(self) -> Projection:
         written = [column for column in self._plan.columns if not self._is_generated(column)]
         columns = tuple(self._project(column) for column in written)
+        versions = self._plan.versions
         key = self._key(columns)
         return Projection(
             source_oid=self._relation.oid,
@@ -203,6 +206,7 @@ class _Fitting:
             overrides_identity=any(column.identity == _OVERRIDES_IDENTITY for column in self._target.columns),
             rows=self._target.rows,
             is_partitioned=self._target.is_partition_root,
+            versioned=None if versions is None else versioned_table(self._plan, self._target),
         )
 
     def _is_generated(self, column: ChainColumn) -> bool:

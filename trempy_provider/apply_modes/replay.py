@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from trempy_provider.apply_modes.applied_counts import AppliedCounts
-from trempy_provider.apply_modes.applier import read_target_table, silence_triggers, truncate_sql
+from trempy_provider.apply_modes.applier import read_target_table, silence_triggers
 from trempy_provider.apply_modes.projection import Projection, project
 from trempy_provider.apply_modes.router import was_loaded_before
 from trempy_provider.apply_modes.row_errors import naming_table
-from trempy_provider.apply_modes.table_writer import TableWriter
+from trempy_provider.apply_modes.writers import open_writer
 from trempy_provider.config.task import ReplicationTask
 from trempy_provider.postgres.held_changes import delete_held_changes, read_held_changes
 from trempy_provider.postgres.relation_types import read_relation_types
@@ -21,7 +21,6 @@ from trempy_provider.postgres.session import Session
 from trempy_provider.postgres.table_states import TableState
 from trempy_provider.postgres.tables import QualifiedName
 from trempy_provider.replication.changes import Change, Operation, Shape
-from trempy_provider.replication.messages import Truncate
 from trempy_provider.replication.transactions import read_transactions
 
 
@@ -49,6 +48,7 @@ def replay_held_changes(
             for transaction in read_transactions(batch):
                 replayer.write(transaction.changes)
                 count += len(transaction.changes)
+    replayer.close()
     delete_held_changes(session, task.task_name, source_oid=state.source_oid, until=last_id)
     replayer.counts.record(session, task.task_name)
     return ReplayedCounts(count, replayer.counts.error_count)
@@ -66,7 +66,7 @@ class _Replayer:
         self._target = state.target
         self._state = replace(state, target=into)
         self._was_counted = was_loaded_before(state)
-        self._writer = TableWriter(session, task, recorded_as=state.target)
+        self._writer = open_writer(session, task, recorded_as=state.target)
         self.counts = AppliedCounts(errors=self._writer.errors.counts)
         self._table = read_target_table(session, into)
         self._projections: dict[tuple[bytes, ...], Projection] = {}
@@ -84,6 +84,10 @@ class _Replayer:
         if run:
             self._write_run(run)
 
+    def close(self) -> None:
+        """Drop the temporary tables: the session may replay again."""
+        self._writer.forget()
+
     def _write_run(self, run: list[Change]) -> None:
         with naming_table(str(self._target), run):
             self._writer.write(self._projection(run[0].shapes[0]), run)
@@ -91,11 +95,8 @@ class _Replayer:
             self._count(change)
 
     def _truncate(self, change: Change) -> None:
-        assert isinstance(change.message, Truncate)
         with naming_table(str(self._target), [change]):
-            self._session.execute(
-                truncate_sql([self._table], restart_identity=change.message.restart_identity)
-            )
+            self._writer.truncate(change, [self._table])
         self._count(change)
 
     def _count(self, change: Change) -> None:

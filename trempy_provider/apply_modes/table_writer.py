@@ -12,21 +12,21 @@ from collections.abc import Iterable, Sequence
 
 from psycopg2 import sql
 
-from trempy_provider.apply_modes.modes import APPLY_MODES
+from trempy_provider.apply_modes.modes import APPLY_MODES, RowMode
 from trempy_provider.apply_modes.projection import Projection
 from trempy_provider.apply_modes.row_errors import RowErrors, is_row_error, missing_rows
 from trempy_provider.apply_modes.statements import Statement, staged_letter
 from trempy_provider.config.task import ReplicationTask
 from trempy_provider.postgres.session import Session
 from trempy_provider.postgres.staging import StagedCounts, StagedRow, StagingTables
-from trempy_provider.postgres.tables import QualifiedName
+from trempy_provider.postgres.tables import QualifiedName, Table
 from trempy_provider.postgres.translation import TargetStatementError
 from trempy_provider.replication.changes import Change, Operation
 from trempy_provider.replication.columnar import Bytes
 from trempy_provider.replication.columnar_batch import TableRows
 from trempy_provider.replication.columnar_net import net_rows, without_values_of_deletes
 from trempy_provider.replication.columnar_text import staged_text
-from trempy_provider.replication.messages import Value
+from trempy_provider.replication.messages import Truncate, Value
 from trempy_provider.replication.net_changes import NetChange, NetGroup, net_steps
 
 _SMALL_GROUP = 12
@@ -38,11 +38,15 @@ class TableWriter:
     `recorded_as` is the table's name in records and errors, if not that of the table written.
     """
 
+    takes_arrays = True
+
     def __init__(
         self, session: Session, task: ReplicationTask, *, recorded_as: QualifiedName | None = None
     ) -> None:
         self._session = session
-        self._mode = APPLY_MODES[task.cdc.mode]
+        mode = APPLY_MODES[task.cdc.mode]
+        assert isinstance(mode, RowMode)
+        self._mode = mode
         self._staging = StagingTables(session)
         self.errors = RowErrors(session, task, mode=self._mode, recorded_as=recorded_as)
 
@@ -87,6 +91,12 @@ class TableWriter:
             self._staging.forget()
             return False
         return True
+
+    def truncate(self, change: Change, targets: Sequence[Table]) -> None:
+        """Empty some tables."""
+        assert isinstance(change.message, Truncate)
+        restart_identity = change.message.restart_identity
+        self._session.execute(truncate_sql(targets, restart_identity=restart_identity))
 
     def _write_group(self, projection: Projection, group: NetGroup) -> None:
         if len(group.changes) == 1:
@@ -149,6 +159,14 @@ class TableWriter:
             if statement.expected_rows is None or touched >= statement.expected_rows:
                 return
         raise missing_rows(1)
+
+
+def truncate_sql(targets: Iterable[Table], *, restart_identity: bool) -> sql.Composed:
+    """Compose the emptying of tables, all in one statement so that foreign keys between them allow it."""
+    return sql.SQL("truncate {tables}{restart}").format(
+        tables=sql.SQL(", ").join(table.rows for table in targets),
+        restart=sql.SQL(" restart identity" if restart_identity else ""),
+    )
 
 
 def _staged_row(projection: Projection, net: NetChange) -> StagedRow:

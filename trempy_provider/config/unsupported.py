@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from trempy_provider.config.choices import ApplyModeName, SchemaEvolution
+from trempy_provider.config.choices import SchemaEvolution
 from trempy_provider.config.task import ReplicationTask
 from trempy_provider.config.transformations import CreateColumn, ModifyColumnValue, TransformationSettings
 from trempy_provider.config.wording import show
@@ -34,8 +34,6 @@ def _task_options(task: ReplicationTask) -> Iterator[FieldProblem]:
             show(task.metadata_conn_id),
             f"null or {show(task.target_conn_id)}",
         )
-    if task.cdc.mode is ApplyModeName.SCD2:
-        yield FieldProblem("task.cdc_settings.mode", _REASON, show(task.cdc.mode), "default, upsert")
     if task.cdc.schema_evolution is not SchemaEvolution.STOP:
         seen = show(task.cdc.schema_evolution)
         yield FieldProblem("task.cdc_settings.schema_evolution", _REASON, seen, "stop")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from psycopg2 import sql
 
@@ -27,6 +28,7 @@ from trempy_provider.postgres.session import Session
 from trempy_provider.postgres.table_plan import TablePlan, plan_table
 from trempy_provider.postgres.table_states import TableState
 from trempy_provider.postgres.tables import QualifiedName, Table
+from trempy_provider.postgres.version_columns import first_version_sql
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,7 @@ class LoadDesign:
     indexes: tuple[IndexPlan, ...]
     moves: bool  # the load table takes the target's place
     recreates: bool = False  # ... after the source's model instead of the target's
+    keeps_history: bool = False  # the target's rows are versions, which new ones join
 
     def copy_in_sql(self) -> sql.Composed:
         """Compose COPY FROM STDIN into the load table."""
@@ -48,16 +51,28 @@ class LoadDesign:
 
     @property
     def column_names(self) -> tuple[str, ...]:
-        """Return the columns that are written."""
+        """Return the columns that travel."""
         return tuple(column.name for column in self.plan.columns)
+
+    @property
+    def all_column_names(self) -> tuple[str, ...]:
+        """Return the columns that are written."""
+        return self.column_names + (() if self.plan.versions is None else self.plan.versions.names)
 
 
 def design_load(
-    task: ReplicationTask, source: Session, target: Session, *, table: Table, state: TableState
+    task: ReplicationTask,
+    source: Session,
+    target: Session,
+    *,
+    table: Table,
+    state: TableState,
+    snapshot_at: datetime,
 ) -> LoadDesign:
     """Create the table's load table, empty and without indexes, and decide how it is filled and used.
 
     A load table that a killed load left behind is dropped.
+    A row's first version starts at `snapshot_at`.
     Raise ConfigurationError when no column is chosen, TargetSchemaError when the target cannot take the rows.
     """
     plan = plan_table(task, table)
@@ -68,8 +83,12 @@ def design_load(
         target.execute(drop_table_sql(order.load_table))
         present = read_table(target, state.target)
         if present is None or task.full_load.recreate_table_if_exists:
-            return _design_anew(order, source, target)
-        return _design_like(order, present, source, target)
+            design = _design_anew(order, source, target)
+        else:
+            design = _design_like(order, present, source, target)
+        if plan.versions is not None:
+            target.execute(first_version_sql(order.load_table, plan.versions, snapshot_at))
+        return design
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,9 +127,11 @@ def _design_like(order: _Order, present: Table, source: Session, target: Session
     moves = order.state.created_by_task and not read_obstacles(target, present)
     target.execute(create_load_table_sql(order.load_table, present.name, complete=moves))
     indexes = plan_indexes(target, present, load_table=order.load_table)
+    keeps_history = order.plan.versions is not None and not order.task.full_load.truncate_before_insert
     if not moves:
-        # They serve the replay of changes only.
-        indexes = tuple(plan for plan in indexes if plan.is_unique) if order.task.captures_changes else ()
+        # They serve the replay of changes, and the comparison with versions.
+        serves = order.task.captures_changes or keeps_history
+        indexes = tuple(plan for plan in indexes if plan.is_unique) if serves else ()
     return LoadDesign(
         load_table=order.load_table,
         plan=order.plan,
@@ -118,12 +139,15 @@ def _design_like(order: _Order, present: Table, source: Session, target: Session
         binary=_travel_binary(order, source, target),
         indexes=indexes,
         moves=moves,
+        keeps_history=keeps_history,
     )
 
 
 def _refuse_missing_columns(present: Table, plan: TablePlan) -> None:
     names = {column.name for column in present.columns if not column.generated}
-    missing = [column.name for column in plan.columns if column.name not in names]
+    versions = () if plan.versions is None else plan.versions.names
+    wanted = (*(column.name for column in plan.columns), *versions)
+    missing = [name for name in wanted if name not in names]
     if missing:
         raise TargetSchemaError(f"table {present.name} on the target lacks columns: {', '.join(missing)}")
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 
 from psycopg2 import sql
 
@@ -35,25 +36,32 @@ class SnapshotLostError(SourceError):
 
 
 class LoadSnapshot:
-    """A snapshot of the source, kept by an idle transaction until close()."""
+    """A snapshot of the source, kept by an idle transaction until close().
 
-    def __init__(self, keeper: Session, *, name: str, lsn: Lsn) -> None:
+    Changes committed before `lsn` are in the snapshot.
+    `taken_at` is a time by the source's clock before any other commit.
+    """
+
+    def __init__(self, keeper: Session, *, name: str, lsn: Lsn, taken_at: datetime) -> None:
         self.keeper = keeper
         self.name = name
-        self.lsn = lsn  # changes committed before it are in the snapshot
+        self.lsn = lsn
+        self.taken_at = taken_at
 
     @classmethod
     def open(cls, source: Endpoint, task: ReplicationTask) -> LoadSnapshot:
         """Export a snapshot and let a keeper take it over."""
         keeper = source.connect("full_load_keeper")
         try:
+            # Read before the slot is made: what commits after its consistent point has begun since.
+            taken_at = keeper.fetch_value("select clock_timestamp()")
             with open_snapshot(source, task) as exported:
                 _begin(keeper, exported.name)
             name = str(keeper.fetch_value("select pg_export_snapshot()"))
         except BaseException:
             keeper.close()
             raise
-        return cls(keeper, name=name, lsn=exported.consistent_point)
+        return cls(keeper, name=name, lsn=exported.consistent_point, taken_at=taken_at)
 
     @contextmanager
     def reading(self, session: Session) -> Iterator[None]:

@@ -11,6 +11,7 @@ from trempy_provider.postgres.catalog import read_tables, selected_columns
 from trempy_provider.postgres.findings import Finding, error, warning
 from trempy_provider.postgres.preflight_server import ServerFacts, has_metadata
 from trempy_provider.postgres.preflight_source import TableRights, read_rights
+from trempy_provider.postgres.preflight_versions import check_existing_versions, check_versions
 from trempy_provider.postgres.schema import missing_collations, target_columns
 from trempy_provider.postgres.session import Session, static_sql
 from trempy_provider.postgres.table_plan import TablePlan, plan_table
@@ -37,6 +38,7 @@ def check_target_tables(
     yield from _check_creation(target, task, facts, missing)
     yield from _check_types(source, target, task, tables, missing)
     for each in planned:
+        yield from check_versions(task, each.table, each.plan)
         if existing := present.get(each.plan.target):
             yield from _check_existing(task, facts, each, existing, rights[existing.oid])
     yield from _check_staging(task, facts)
@@ -127,7 +129,10 @@ def _check_existing(
         return
     yield from _check_writing(where, role, existing, rights)
     yield from _check_columns(where, planned, existing)
-    yield from _check_key(task, where, planned, existing)
+    if planned.plan.versions is None:
+        yield from _check_key(task, where, planned, existing)
+    else:
+        yield from check_existing_versions(planned.plan, existing)
 
 
 def _check_writing(where: str, role: str, existing: Table, rights: TableRights) -> Iterator[Finding]:
@@ -170,6 +175,7 @@ def _check_columns(where: str, planned: _Planned, existing: Table) -> Iterator[F
             yield from _check_column(where, existing, column, present[column.name])
             yield from _check_not_null(where, planned, column, existing)
     names = {column.name for column in planned.plan.columns}
+    names |= set() if planned.plan.versions is None else set(planned.plan.versions.names)
     for target in existing.columns:
         if target.name not in names and _must_be_given(target):
             name = quote_name(target.name)

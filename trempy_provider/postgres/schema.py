@@ -49,7 +49,8 @@ def target_columns(task: ReplicationTask, table: Table, plan: TablePlan) -> tupl
     """Return the columns of a target table that the task creates.
 
     These are the plan's columns in the order of the source's, the generated ones among those chosen, as far
-    as they are computed from columns that are on the target under their names, and the created ones.
+    as they are computed from columns that are on the target under their names, the created ones, and those
+    that tell versions apart.
     """
     planned = {column.origin: column for column in plan.columns if column.origin is not None}
     kept = [
@@ -58,7 +59,8 @@ def target_columns(task: ReplicationTask, table: Table, plan: TablePlan) -> tupl
         if column.name in planned or _is_generated_on_target(task, column, table, planned)
     ]
     created = [_made_column(column) for column in plan.columns if column.origin is None]
-    return (*kept, *created)
+    versions = () if plan.versions is None else plan.versions.definitions()
+    return (*kept, *created, *versions)
 
 
 def create_target_table(

@@ -60,6 +60,10 @@ class StagingTables:
         """Note that a new transaction starts: all staging tables are empty."""
         self._filled.clear()
 
+    def prepare(self, owner: str, columns: tuple[tuple[str, str], ...]) -> None:
+        """Make `owner`'s staging table for `columns` if it is missing."""
+        self._table(owner, columns)
+
     def stage(
         self, owner: str, columns: tuple[tuple[str, str], ...], rows: Iterable[StagedRow]
     ) -> tuple[sql.Identifier, StagedCounts]:
@@ -75,6 +79,8 @@ class StagingTables:
         """Copy rows already written as COPY's text, operation and mask first; return the table's name."""
         name = self._table(owner, columns)
         identifier = sql.Identifier("pg_temp", name)
+        if name in self._filled:
+            self._session.execute(sql.SQL("truncate {}").format(identifier))
         self._session.copy_from(sql.SQL("copy {} from stdin").format(identifier), io.BytesIO(body))
         self._filled.add(name)
         return identifier
@@ -93,8 +99,6 @@ class StagingTables:
             self._made_count += 1
             name = self._names[owner, columns] = f"trempy_staging_{self._made_count}"
             self._session.execute(create_staging_sql(name, columns))
-        elif name in self._filled:
-            self._session.execute(sql.SQL("truncate {}").format(sql.Identifier("pg_temp", name)))
         return name
 
 

@@ -95,7 +95,7 @@ class _Group:
         if known is not None:
             return self._merge(known, change)
         existed = change.operation is not Operation.INSERT
-        self._by_key[key] = NetChange(change.operation, _row_of(change), existed, [change])
+        self._by_key[key] = NetChange(change.operation, row_of(change), existed, [change])
         return True
 
     def _merge(self, known: NetChange, change: Change) -> bool:
@@ -107,7 +107,8 @@ class _Group:
         return True
 
 
-def _row_of(change: Change) -> Tuple:
+def row_of(change: Change) -> Tuple:
+    """Return the row after an insert or update, as far as it was sent; of a delete, the row before."""
     if change.operation is Operation.DELETE:
         assert change.old is not None
         return change.old.values
@@ -118,15 +119,16 @@ def _merged(known: NetChange, change: Change) -> tuple[Operation, Tuple] | None:
     """Return operation and row of the two changes together; None when they contradict each other."""
     match known.operation, change.operation:
         case Operation.INSERT, Operation.UPDATE:
-            return Operation.INSERT, _overlay(known.row, _row_of(change))
+            return Operation.INSERT, overlay(known.row, row_of(change))
         case Operation.UPDATE, Operation.UPDATE:
-            return Operation.UPDATE, _overlay(known.row, _row_of(change))
+            return Operation.UPDATE, overlay(known.row, row_of(change))
         case Operation.INSERT | Operation.UPDATE, Operation.DELETE:
-            return Operation.DELETE, _row_of(change)
+            return Operation.DELETE, row_of(change)
         case Operation.DELETE, Operation.INSERT:
-            return (Operation.UPDATE if known.existed else Operation.INSERT), _row_of(change)
+            return (Operation.UPDATE if known.existed else Operation.INSERT), row_of(change)
     return None
 
 
-def _overlay(before: Tuple, after: Tuple) -> Tuple:
+def overlay(before: Tuple, after: Tuple) -> Tuple:
+    """Return the row after with its UNCHANGED values taken from the row before."""
     return tuple([old if new is UNCHANGED else new for old, new in zip(before, after, strict=True)])

@@ -87,6 +87,12 @@ def test_unreachable_servers_and_broker_are_all_named(shop: DatabasePair, task_n
     assert "secret" not in str(report.findings)
 
 
+SCD2 = {"cdc_settings": {"mode": "scd2"}}
+HISTORY = (
+    "target: create schema shop authorization {{role}}; set role {{role}};"
+    "create table shop.customers (id int, name text, {columns})"
+)
+
 # Tables, options, what the administrator does first, a part of the finding, and where its remedy is run.
 CASES: dict[str, tuple[list[Any], dict[str, Any], str, str, str, str]] = {
     "schema not usable": (
@@ -336,11 +342,62 @@ CASES: dict[str, tuple[list[Any], dict[str, Any], str, str, str, str]] = {
     "pattern without a match": ([("shop", "zzz*")], {}, "", "no table matches", "", "error"),
     "unsupported": (
         ["customers"],
-        {"cdc_settings": {"mode": "scd2"}},
+        {"metadata_conn_id": "elsewhere"},
         "",
-        "task.cdc_settings.mode",
+        "task.metadata_conn_id",
         "",
         "error",
+    ),
+    "history without a key": (["nokey"], SCD2, "", "which the mode scd2 needs", "", "error"),
+    "history's name taken": (
+        ["customers"],
+        SCD2,
+        "source: alter table shop.customers add scd_current int",
+        "its column scd_current has the name of a column that the mode scd2 adds",
+        "",
+        "error",
+    ),
+    "history's column missing": (
+        ["customers"],
+        SCD2,
+        HISTORY.format(columns="scd_start_date timestamp, scd_end_date timestamp"),
+        "lacks the column scd_current of the mode scd2",
+        "target",
+        "error",
+    ),
+    "history's column unfit": (
+        ["customers"],
+        SCD2,
+        HISTORY.format(columns="scd_start_date timestamptz, scd_end_date timestamptz, scd_current bool"),
+        "scd_current of the mode scd2 is boolean; allowed: integer",
+        "target",
+        "error",
+    ),
+    "history's index missing": (
+        ["customers"],
+        SCD2,
+        HISTORY.format(columns="scd_start_date timestamp, scd_end_date timestamp, scd_current int"),
+        "no unique index on the key and the start of a version (id, scd_start_date)",
+        "target",
+        "error",
+    ),
+    "index that allows no history": (
+        ["customers"],
+        SCD2,
+        HISTORY.format(
+            columns="scd_start_date timestamp, scd_end_date timestamp, scd_current int, unique (name)"
+        ),
+        "on (name) allows one version only",
+        "",
+        "error",
+    ),
+    "history that loads remove": (
+        ["customers"],
+        {**SCD2, "full_load_settings": {"truncate_before_insert": True}},
+        "",
+        "each full load removes the table's history",
+        "",
+        "warning",
     ),
 }
 

@@ -29,11 +29,10 @@ def test_every_option_that_is_not_executed_is_named_by_its_path() -> None:
     }
 
 
-def test_scd2_and_transformations_are_refused_by_name() -> None:
+def test_transformations_are_refused_by_name() -> None:
     with pytest.raises(UnsupportedOptionError) as caught:
         refuse_unsupported(load_file("trempy_scd2.json"), origin="trempy_scd2.json")
 
-    assert 'task.cdc_settings.mode: not executed by this version; seen "scd2"' in str(caught.value)
     assert "transformations[0].settings.transformation_type: " in str(caught.value)
 
 
@@ -45,7 +44,7 @@ def test_patterns_columns_operations_and_policies_are_executed() -> None:
             "target_conn_id": "warehouse",
             "metadata_conn_id": "warehouse",
             "full_load_settings": {"schedule": "@daily"},
-            "cdc_settings": {"mode": "upsert", "truncate": "ignore", "on_dead_letter": "continue"},
+            "cdc_settings": {"mode": "scd2", "truncate": "ignore", "on_dead_letter": "continue"},
         },
         "error_handling": {"stop_if_scd2_error": True},
         "tables": [

@@ -9,23 +9,33 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from psycopg2 import sql
 
 from trempy_provider.apply_modes.applier import read_target_table, silence_triggers
 from trempy_provider.apply_modes.error_limit import raise_at_error_limit
+from trempy_provider.apply_modes.history_load import join_history
 from trempy_provider.apply_modes.replay import ReplayedCounts, replay_held_changes
-from trempy_provider.config.task import ReplicationTask
+from trempy_provider.apply_modes.versions import versioned_table
+from trempy_provider.config.task import ApplyModeName, ReplicationTask
 from trempy_provider.errors import JobInProgressError, RetryPolicy, TargetSchemaError
+from trempy_provider.jobs.loading.apply_ahead import wait_for_apply
 from trempy_provider.jobs.loading.context import LoadContext
 from trempy_provider.jobs.progress import Phase
 from trempy_provider.postgres.catalog import read_table
 from trempy_provider.postgres.checkpoints import lock_checkpoint
 from trempy_provider.postgres.load_design import LoadDesign
-from trempy_provider.postgres.load_tables import holds_rows, move_into_place, replace_rows
+from trempy_provider.postgres.load_tables import (
+    drop_table_sql,
+    holds_rows,
+    move_into_place,
+    replace_rows,
+)
 from trempy_provider.postgres.sequences import SequenceValue, set_sequences
 from trempy_provider.postgres.session import Session, static_sql
 from trempy_provider.postgres.table_states import LoadState, TableState, read_table_states, update_table_state
+from trempy_provider.postgres.tables import Table
 from trempy_provider.postgres.translation import TargetStatementError
 
 _PAUSES_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0)  # between attempts, while readers or writers are in the way
@@ -38,10 +48,15 @@ FOREIGN_KEY_VIOLATION = "23503"
 
 @dataclass(frozen=True, slots=True)
 class CollectedRows:
-    """A load table that holds all rows of the snapshot, with its keys."""
+    """A load table that holds all rows of the snapshot, with its keys.
+
+    `is_kept_up` tells that apply goes on writing to the target's present rows.
+    """
 
     state: TableState  # with the snapshot's LSN
     design: LoadDesign
+    snapshot_at: datetime
+    is_kept_up: bool
     rows: int
     bytes: int
     sequence_values: dict[str, SequenceValue]
@@ -55,6 +70,9 @@ def place_rows(
     replayed_count = 0
     if context.task.captures_changes:
         on_phase(Phase.REPLAYING)
+        if collected.design.keeps_history and collected.is_kept_up:
+            assert collected.state.snapshot_lsn is not None
+            wait_for_apply(context, until=collected.state.snapshot_lsn, target=target)
         replayed_count = _replay_in_passes(context, collected, target)
     on_phase(Phase.PLACING)
     replayed_count += _place_patiently(context, collected, target)
@@ -70,9 +88,9 @@ def is_placed(context: LoadContext, source_oid: int, *, target: Session) -> bool
 
 
 def replaces_rows(task: ReplicationTask, state: TableState) -> bool:
-    """Tell whether rows that are in the target are the task's to replace."""
+    """Tell whether rows that are in the target are the task's to replace, or are a history to go on with."""
     options = task.full_load
-    is_ours = state.created_by_task or state.load_id > 0
+    is_ours = state.created_by_task or state.load_id > 0 or task.cdc.mode is ApplyModeName.SCD2
     return is_ours or options.truncate_before_insert or options.recreate_table_if_exists
 
 
@@ -126,6 +144,11 @@ def _claim(context: LoadContext, state: TableState, target: Session) -> None:
 
 def _exchange(context: LoadContext, collected: CollectedRows, target: Session) -> None:
     design, state = collected.design, collected.state
+    if design.keeps_history:
+        present = read_target_table(target, state.target)
+        if holds_rows(target, present):
+            _join_history(collected, present, target)
+            return
     if design.moves:
         move_into_place(target, load_table=design.load_table, target=state.target, indexes=design.indexes)
         return
@@ -139,9 +162,23 @@ def _exchange(context: LoadContext, collected: CollectedRows, target: Session) -
         target,
         load_table=design.load_table,
         target=present,
-        columns=design.column_names,
+        columns=design.all_column_names,
         delete=replaces,
     )
+
+
+def _join_history(collected: CollectedRows, present: Table, target: Session) -> None:
+    """Add the load's versions to the target's, instead of putting rows in place of others."""
+    design = collected.design
+    silence_triggers(target)
+    join_history(
+        target,
+        versioned_table(design.plan, present),
+        load_table=design.load_table.identifier,
+        loaded_at=collected.snapshot_at,
+        is_kept_up=collected.is_kept_up,
+    )
+    target.execute(drop_table_sql(design.load_table))
 
 
 def _set_sequences(collected: CollectedRows, target: Session) -> None:

@@ -85,7 +85,7 @@ def _plan_work(context: LoadContext, load: TableLoad, snapshot: LoadSnapshot) ->
         load.fail(error)
         return []
     parts = plan_parts(leaves, split_bytes=context.task.full_load.split_bytes)
-    load.start_anew(snapshot_lsn=snapshot.lsn, part_count=len(parts))
+    load.start_anew(snapshot, part_count=len(parts))
     return [Work(load, part) for part in parts] or [Work(load, None)]
 
 

@@ -9,7 +9,9 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 
+from trempy_provider.apply_modes.router import was_loaded_before
 from trempy_provider.errors import SourceError, TrempyError
 from trempy_provider.jobs.loading.context import LoadContext
 from trempy_provider.jobs.loading.placement import CollectedRows, place_rows
@@ -23,6 +25,7 @@ from trempy_provider.postgres.sequences import read_sequence_values
 from trempy_provider.postgres.session import Session
 from trempy_provider.postgres.table_states import TableState
 from trempy_provider.postgres.tables import Table
+from trempy_provider.postgres.version_columns import no_defaults_sql
 from trempy_provider.replication.lsn import Lsn
 
 
@@ -49,6 +52,7 @@ class TableLoad:
         self.phase = Phase.WAITING
         self.error: TrempyError | None = None
         self.snapshot_lsn: Lsn | None = None
+        self.snapshot_at: datetime | None = None
         self.lost_by: TrempyError | None = None  # why another snapshot is needed
         self.rows = 0
         self.bytes = 0
@@ -77,10 +81,10 @@ class TableLoad:
         """Return the seconds from the first part's start to the table's end."""
         return self._ended - self._started
 
-    def start_anew(self, *, snapshot_lsn: Lsn, part_count: int) -> None:
+    def start_anew(self, snapshot: LoadSnapshot, *, part_count: int) -> None:
         """Forget what was copied: the table is loaded from a new snapshot, in `part_count` parts."""
         with self._lock:
-            self.snapshot_lsn = snapshot_lsn
+            self.snapshot_lsn, self.snapshot_at = snapshot.lsn, snapshot.taken_at
             self.phase = Phase.WAITING
             self.design = None
             self.lost_by = None
@@ -123,9 +127,12 @@ class TableLoad:
         if not self._is_indexed:
             self.phase = Phase.INDEXING
             self._make_indexes(design, target)
+        assert self.snapshot_at is not None
         collected = CollectedRows(
             state=replace(self.state, snapshot_lsn=self.snapshot_lsn),
             design=design,
+            snapshot_at=self.snapshot_at,
+            is_kept_up=was_loaded_before(self.state),
             rows=self.rows,
             bytes=self.bytes,
             sequence_values=read_sequence_values(source, design.sequences),
@@ -175,6 +182,8 @@ class TableLoad:
 
     def _make_indexes(self, design: LoadDesign, target: Session) -> None:
         with target.transaction():
+            if design.plan.versions is not None:
+                target.execute(no_defaults_sql(design.load_table, design.plan.versions))
             for index in design.indexes:
                 self.context.stop.raise_if_set()
                 target.execute(index.create)
@@ -195,5 +204,13 @@ class TableLoad:
                 table = read_table(source, self.table.name)
                 if table is None or table.oid != self.table.oid:
                     raise SourceError(f"table {self.table.name} was renamed or dropped during the load")
-                self.design = design_load(self.context.task, source, target, table=table, state=self.state)
+                assert self.snapshot_at is not None
+                self.design = design_load(
+                    self.context.task,
+                    source,
+                    target,
+                    table=table,
+                    state=self.state,
+                    snapshot_at=self.snapshot_at,
+                )
             return self.design
