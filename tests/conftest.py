@@ -88,9 +88,18 @@ def target_server(server_pool: ServerPool, pg_versions: tuple[int | None, int | 
 
 
 @pytest.fixture
-def databases(source_server: DatabaseServer, target_server: DatabaseServer) -> Iterator[DatabasePair]:
-    """Make a fresh source and target database with least-privilege roles, dropped at the end."""
-    with database_pair(source_server, target_server) as pair:
+def databases(
+    request: pytest.FixtureRequest, source_server: DatabaseServer, target_server: DatabaseServer
+) -> Iterator[DatabasePair]:
+    """Make a fresh source and target database with least-privilege roles, dropped at the end.
+
+    The mark `encodings("LATIN1", "UTF8")` chooses their encodings.
+    """
+    marker = request.node.get_closest_marker("encodings")
+    source_encoding, target_encoding = ("UTF8", "UTF8") if marker is None else marker.args
+    with database_pair(
+        source_server, target_server, source_encoding=source_encoding, target_encoding=target_encoding
+    ) as pair:
         yield pair
 
 

@@ -107,15 +107,24 @@ def connect(uri: str, **options: Any) -> Iterator[Any]:
 
 
 @contextmanager
-def database_pair(source_server: DatabaseServer, target_server: DatabaseServer) -> Iterator[DatabasePair]:
+def database_pair(
+    source_server: DatabaseServer,
+    target_server: DatabaseServer,
+    *,
+    source_encoding: str = "UTF8",
+    target_encoding: str = "UTF8",
+) -> Iterator[DatabasePair]:
     """Create a source and a target database with their roles, and drop everything at the end."""
-    with _source_database(source_server) as source, _target_database(target_server) as target:
+    with (
+        _source_database(source_server, source_encoding) as source,
+        _target_database(target_server, target_encoding) as target,
+    ):
         yield DatabasePair(*source, *target)
 
 
 @contextmanager
-def _source_database(server: DatabaseServer) -> Iterator[tuple[Database, Database, Database]]:
-    with _database(server, "source") as (provider, owner, superuser):
+def _source_database(server: DatabaseServer, encoding: str) -> Iterator[tuple[Database, Database, Database]]:
+    with _database(server, "source", encoding) as (provider, owner, superuser):
         superuser.execute(
             sql.SQL(
                 "alter role {provider} replication; grant {owner} to {provider};"
@@ -126,8 +135,8 @@ def _source_database(server: DatabaseServer) -> Iterator[tuple[Database, Databas
 
 
 @contextmanager
-def _target_database(server: DatabaseServer) -> Iterator[tuple[Database, Database, Database]]:
-    with _database(server, "target") as (provider, owner, superuser):
+def _target_database(server: DatabaseServer, encoding: str) -> Iterator[tuple[Database, Database, Database]]:
+    with _database(server, "target", encoding) as (provider, owner, superuser):
         superuser.execute(
             sql.SQL(
                 "grant connect, create, temporary on database {database} to {provider};"
@@ -140,7 +149,9 @@ def _target_database(server: DatabaseServer) -> Iterator[tuple[Database, Databas
 
 
 @contextmanager
-def _database(server: DatabaseServer, side: str) -> Iterator[tuple[Database, Database, Database]]:
+def _database(
+    server: DatabaseServer, side: str, encoding: str
+) -> Iterator[tuple[Database, Database, Database]]:
     """Create a database with an owner and the provider's role, and drop the three at the end."""
     suffix, password = secrets.token_hex(4), secrets.token_hex(8)
     name, provider, owner = f"{side}_{suffix}", f"trempy_{side}_{suffix}", f"owner_{side}_{suffix}"
@@ -149,8 +160,11 @@ def _database(server: DatabaseServer, side: str) -> Iterator[tuple[Database, Dat
         maintenance.execute(
             sql.SQL("create role {} login password %s").format(sql.Identifier(role)), [password]
         )
+    options = "" if encoding == "UTF8" else f" template template0 locale 'C' encoding '{encoding}'"
     maintenance.execute(
-        sql.SQL("create database {} owner {}").format(sql.Identifier(name), sql.Identifier(owner))
+        sql.SQL("create database {} owner {}{}").format(
+            sql.Identifier(name), sql.Identifier(owner), sql.SQL(options)
+        )
     )
     maintenance.execute(sql.SQL("revoke all on database {} from public").format(sql.Identifier(name)))
     try:

@@ -94,7 +94,7 @@ class RowErrors:
             "target_schema": table.schema_name,
             "target_table": table.table_name,
             "operation": change.operation.value,
-            "key_values": _key_json(projection, change),
+            "key_values": self._key_json(projection, change),
             "sqlstate": error.sqlstate,
             "message": error.server_message,
             "summary": str(error),
@@ -103,6 +103,22 @@ class RowErrors:
             "commit_lsn": str(change.begin.commit_lsn),
             "change_index": change.index,
         }
+
+    def _key_json(self, projection: Projection, change: Change) -> str | None:
+        """Return the key's column names and values as JSON, None for a table without a key.
+
+        The key may hold what the target's encoding lacks, and be the error's reason.
+        """
+        if not projection.key:
+            return None
+        values = change.key_before(projection.key_positions)
+        pairs = zip(projection.key, values, strict=True)
+        return json.dumps({column.name: self._text(value) for column, value in pairs})
+
+    def _text(self, value: Value) -> str | None:
+        if value is None or value is UNCHANGED:
+            return None
+        return self._session.representable(value.decode("utf-8", "replace").replace("\0", ""))
 
     def _table(self, projection: Projection) -> QualifiedName:
         return self._recorded_as or QualifiedName(*projection.target.strings)
@@ -152,19 +168,3 @@ def _stopping(table: QualifiedName, change: Change, error: TargetStatementError,
         hint=f"Mend the row or the table, or set error_handling.{option} to false to record such rows and "
         f"go on. {skip_hint(change.begin.commit_lsn)}",
     )
-
-
-def _key_json(projection: Projection, change: Change) -> str | None:
-    """Return the key's column names and values as JSON, None for a table without a key."""
-    if not projection.key:
-        return None
-    values = change.key_before(projection.key_positions)
-    return json.dumps(
-        {column.name: _text(value) for column, value in zip(projection.key, values, strict=True)}
-    )
-
-
-def _text(value: Value) -> str | None:
-    if value is None or value is UNCHANGED:
-        return None
-    return value.decode("utf-8", "replace").replace("\0", "")

@@ -3,7 +3,8 @@
 Binary is for types whose binary form is the same on every server: most built-in types, their arrays, domains
 over them, and enums (sent as labels).
 Left out are types whose binary form holds what only one server knows (reg*, composites, arrays of user
-types, ranges over them), types without one, extensions' types, and xml (its declaration changes).
+types, ranges over them), types without one, extensions' types, xml (its declaration changes), and types that
+refuse their own binary form of an empty value (tsquery, int2vector, oidvector).
 See "Binary Format" under COPY in PostgreSQL's manual.
 """
 
@@ -16,10 +17,10 @@ from trempy_provider.postgres.session import Session, static_sql
 PORTABLE_TYPES = frozenset(
     {
         "bool", "bytea", "char", "name", "int8", "int2", "int4", "text", "oid", "tid", "xid", "xid8", "cid",
-        "int2vector", "oidvector", "json", "jsonb", "jsonpath", "point", "lseg", "path", "box", "polygon",
+        "json", "jsonb", "jsonpath", "point", "lseg", "path", "box", "polygon",
         "line", "circle", "float4", "float8", "money", "macaddr", "macaddr8", "inet", "cidr", "bpchar",
         "varchar", "date", "time", "timetz", "timestamp", "timestamptz", "bit", "varbit", "numeric", "uuid",
-        "pg_lsn", "tsvector", "tsquery", "txid_snapshot", "pg_snapshot", "interval", "int4range",
+        "pg_lsn", "tsvector", "txid_snapshot", "pg_snapshot", "interval", "int4range",
         "int8range", "numrange", "daterange", "tsrange", "tstzrange", "int4multirange", "int8multirange",
         "nummultirange", "datemultirange", "tsmultirange", "tstzmultirange",
     }

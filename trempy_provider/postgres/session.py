@@ -17,6 +17,7 @@ from typing import Any, Protocol
 import psycopg2
 from psycopg2 import sql
 from psycopg2.extensions import TRANSACTION_STATUS_IDLE
+from psycopg2.extensions import encodings as python_encodings
 
 from trempy_provider.postgres.parameters import ConnectionParameters
 from trempy_provider.postgres.translation import describe, translate
@@ -120,6 +121,13 @@ class Session:
     def closed(self) -> bool:
         """Tell whether the connection is closed or known to be lost."""
         return bool(self._connection.closed)
+
+    def representable(self, text: str) -> str:
+        """Return a text with the characters that the database's encoding lacks written as escapes."""
+        encoding = python_encodings.get(
+            self._connection.info.parameter_status("server_encoding") or "", "ascii"
+        )
+        return text.encode(encoding, "backslashreplace").decode(encoding)
 
     def execute(self, query: Query, params: Any = None) -> int:
         """Run a statement and return its row count."""

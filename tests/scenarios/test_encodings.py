@@ -1,0 +1,120 @@
+"""Source and target may have different encodings: what the target can hold arrives, the rest is named (G9, G11)."""
+
+from __future__ import annotations
+
+import pytest
+
+from trempy_provider.errors import FullLoadError
+
+LATIN = "é ß ÿ × \xa0 ¿ \xad tab\t back\\slash ' \" \x01"
+TABLE = (
+    'create table public."tablé" (id int primary key, "cølumn" text, k text, j jsonb, o json, x char(40),'
+    ' a text[], m public."mööd")'
+)
+MOOD = "create type public.\"mööd\" as enum ('é', 'ÿ')"
+ROWS = 'select id, "cølumn", k, j::text, o::text, x, a::text, m::text from public."tablé" order by id'
+
+
+def insert(databases, ids: str, text: str = LATIN) -> None:
+    databases.source_admin.execute(
+        f"insert into public.\"tablé\" select g, %(t)s, 'k' || g || %(t)s, to_jsonb(%(t)s::text),"
+        f" to_json(%(t)s::text), %(t)s, array[%(t)s, 'é', null], 'ÿ' from generate_series({ids}) g",
+        {"t": text},
+    )
+
+
+def change_and_compare(databases, replication) -> None:
+    insert(databases, "41, 80")
+    insert(databases, "81, 83")
+    databases.source_admin.execute("update public.\"tablé\" set k = k || 'ü' where id % 2 = 0")
+    replication.catch_up()
+    databases.source_admin.execute('update public."tablé" set "cølumn" = \'ñ\' where id = 1')
+    databases.source_admin.execute('delete from public."tablé" where id = 2')
+    replication.catch_up()
+
+    assert databases.target.fetch_all(ROWS) == databases.source.fetch_all(ROWS)
+    assert replication.errors() == []
+
+
+@pytest.mark.pg(15, "18-15")
+@pytest.mark.parametrize("identity", ["default", "full", "using index by_k"])
+@pytest.mark.encodings("LATIN1", "UTF8")
+def test_every_text_of_latin1_arrives_in_utf8(databases, replicate, identity):
+    _load(databases, replicate, identity)
+
+
+@pytest.mark.pg(15, "18-15")
+@pytest.mark.parametrize("identity", ["default", "full", "using index by_k"])
+@pytest.mark.encodings("UTF8", "LATIN1")
+def test_text_of_utf8_that_latin1_has_arrives(databases, replicate, identity):
+    _load(databases, replicate, identity)
+
+
+def _load(databases, replicate, identity: str) -> None:
+    databases.source_admin.execute(
+        f'{MOOD}; {TABLE}; alter table public."tablé" alter k set not null;'
+        'create unique index by_k on public."tablé" (k);'
+        f'alter table public."tablé" replica identity {identity}'
+    )
+    insert(databases, "1, 40")
+    replication = replicate('public."tablé"')
+    replication.setup()
+    replication.load()
+    assert databases.target.fetch_all(ROWS) == databases.source.fetch_all(ROWS)
+    change_and_compare(databases, replication)
+
+
+@pytest.mark.pg(15, "18-15")
+@pytest.mark.encodings("UTF8", "LATIN1")
+def test_text_that_latin1_lacks_is_an_error_of_its_row_alone(databases, replicate):
+    databases.source_admin.execute(
+        "create table public.t (id int primary key, v text); create table public.k (v text primary key);"
+        "create table public.bare (v text); alter table public.bare replica identity full"
+    )
+    replication = replicate("public.t", "public.k", "public.bare")
+    replication.setup()
+    replication.load()
+
+    databases.source_admin.execute(
+        "insert into public.t select g, case g % 7 when 0 then 'ö €' else 'ö' end from generate_series(1, 70) g;"
+        "insert into public.k select case g % 7 when 0 then '€' else 'ö' end || g from generate_series(1, 70) g;"
+        "insert into public.bare select case g % 7 when 0 then '€' else 'ö' end from generate_series(1, 70) g"
+    )
+    databases.source_admin.execute("update public.t set v = v || '1€' where id = 1")
+    databases.source_admin.execute("update public.k set v = 'now an e' where v = '€7'")
+    databases.source_admin.execute("update public.bare set v = 'e' where v = '€'")
+    databases.source_admin.execute("update public.t set v = 'ö1' where id = 1")
+    replication.catch_up()
+
+    for table in ("t", "k", "bare"):
+        held = f"select * from public.{table} where v ~ '^ö[0-9]*$' order by 1"
+        assert databases.target.fetch_all(held) == databases.source.fetch_all(held)
+        assert databases.target.fetch_value(f"select count(*) from public.{table}") == 60
+    # Ten rows of each table, then the updates: of rows that the target could not take, and one to such a row.
+    assert [error[2] for error in replication.errors()] == ["22P05"] * (30 + 1 + 1 + 10)
+    ((message,),) = replication.metadata(
+        "select message from trempy.apply_errors where target_table = 't' and operation = 'update'"
+    )
+    assert 'has no equivalent in encoding "LATIN1"' in message
+    assert replication.metadata(
+        "select key_values from trempy.apply_errors where target_table = 'k' limit 1"
+    ) == [({"v": "\\u20ac7"},)]
+
+
+@pytest.mark.pg(15)
+@pytest.mark.encodings("UTF8", "LATIN1")
+def test_load_of_text_that_latin1_lacks_fails_for_its_table_alone(databases, replicate):
+    databases.source_admin.execute(
+        "create table public.good (id int primary key, v text); create table public.bad (id int primary key, v text);"
+        "insert into public.good values (1, 'ö'); insert into public.bad values (1, 'ö'), (2, '€')"
+    )
+    replication = replicate("public.good", "public.bad")
+    replication.setup()
+
+    with pytest.raises(FullLoadError, match=r"public\.bad: .* has no equivalent in encoding"):
+        replication.load()
+
+    assert databases.target.fetch_all("select v from public.good") == [("ö",)]
+    databases.source_admin.execute("update public.bad set v = 'EUR' where id = 2")
+    replication.load()
+    assert databases.target.fetch_all("select v from public.bad order by id") == [("ö",), ("EUR",)]
