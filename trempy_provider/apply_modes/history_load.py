@@ -17,7 +17,8 @@ from datetime import datetime
 from psycopg2 import sql
 
 from trempy_provider.apply_modes.version_tables import VersionTables
-from trempy_provider.apply_modes.versions import VersionedTable, version_statements
+from trempy_provider.apply_modes.versioned_table import VersionedTable
+from trempy_provider.apply_modes.versions import write_versions
 from trempy_provider.postgres.session import Session
 
 
@@ -36,8 +37,7 @@ def join_history(
     session.execute("set local enable_hashjoin = on; set local enable_mergejoin = on")
     for statement in joining.last_sql() if is_kept_up else joining.all_sql():
         session.execute(statement)
-    for statement in version_statements(table, states=states, versions=versions):
-        session.execute(statement)
+    write_versions(session.execute, table, states=states, versions=versions)
     tables.forget()
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from psycopg2 import sql
 
-from trempy_provider.apply_modes.versions import VersionedTable, versioned_table
+from trempy_provider.apply_modes.versioned_table import VersionedTable, versioned_table
 from trempy_provider.config.expressions import Expression, source_column
 from trempy_provider.config.table_chain import ChainColumn
 from trempy_provider.config.task import ReplicationTask

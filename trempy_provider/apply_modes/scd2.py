@@ -13,7 +13,7 @@ When that fails, each half of the changes is tried by itself, down to the single
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from psycopg2 import sql
 
@@ -22,13 +22,8 @@ from trempy_provider.apply_modes.projection import ProjectedColumn, Projection
 from trempy_provider.apply_modes.row_errors import RowErrors, is_row_error, missing_rows
 from trempy_provider.apply_modes.statements import column_of, values_sql
 from trempy_provider.apply_modes.version_tables import VersionTables
-from trempy_provider.apply_modes.versions import (
-    VersionedColumn,
-    VersionedTable,
-    close_all_sql,
-    last_version_sql,
-    version_statements,
-)
+from trempy_provider.apply_modes.versioned_table import VersionedColumn, VersionedTable
+from trempy_provider.apply_modes.versions import close_all_sql, last_version_sql, write_versions
 from trempy_provider.config.task import ReplicationTask
 from trempy_provider.postgres.expression_sql import expression_sql
 from trempy_provider.postgres.session import Session
@@ -38,7 +33,7 @@ from trempy_provider.postgres.translation import TargetStatementError
 from trempy_provider.postgres.version_columns import version_columns
 from trempy_provider.replication.changes import Change, datetime_of
 from trempy_provider.replication.messages import UNCHANGED
-from trempy_provider.replication.net_states import KeyState, StateGroup, state_groups
+from trempy_provider.replication.net_states import StateGroup, state_groups
 
 _STATE_COLUMNS = (
     ("trempy number", "bigint"),
@@ -124,7 +119,7 @@ class VersionWriter:
     def _write_group(self, projection: Projection, group: StateGroup) -> None:
         table = _versioned(projection)
         self._statement = sql.SQL("copy states of {} from stdin").format(projection.target)
-        rows = [_staged_row(projection, state) for state in group.states]
+        rows = list(_staged_rows(projection, group))
         staging, counts = self._staging.stage(projection.name, _staged_columns(projection), rows)
         states, versions = self._tables.pair_of(table)
         self._plan_joins("off")
@@ -133,8 +128,7 @@ class VersionWriter:
             self._run(absent_states_sql(projection, table, staging=staging, states=states))
         if any("u" in mask for mask, _ in counts.masks(_PRESENT)):
             self._fill(projection, table, states)
-        for statement in version_statements(table, states=states, versions=versions):
-            self._run(statement)
+        write_versions(self._run, table, states=states, versions=versions)
 
     def _fill(self, projection: Projection, table: VersionedTable, states: sql.Identifier) -> None:
         """Take the values that were not sent from the current versions."""
@@ -254,9 +248,15 @@ def _filled_sql(column: ProjectedColumn, versioned: VersionedColumn, table: Vers
     )
 
 
-def _staged_row(projection: Projection, state: KeyState) -> StagedRow:
-    values = projection.staged_values(state.row)
-    carried = state.carried_from if UNCHANGED in values else None
-    moment = datetime_of(state.committed_at).isoformat().encode()
-    own = (b"%d" % state.number, None if carried is None else b"%d" % carried, moment)
-    return StagedRow(_PRESENT if state.is_present else _ABSENT, (*values, *own))
+def _staged_rows(projection: Projection, group: StateGroup) -> Iterator[StagedRow]:
+    moments = {
+        moment: datetime_of(moment).isoformat().encode()
+        for moment in {state.committed_at for state in group.states}
+    }
+    for state in group.states:
+        values = projection.staged_values(state.row)
+        carried = state.carried_from if UNCHANGED in values else None
+        own = (b"%d" % state.number, None if carried is None else b"%d" % carried)
+        yield StagedRow(
+            _PRESENT if state.is_present else _ABSENT, (*values, *own, moments[state.committed_at])
+        )

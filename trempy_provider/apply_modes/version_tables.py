@@ -7,12 +7,8 @@ from __future__ import annotations
 
 from psycopg2 import sql
 
-from trempy_provider.apply_modes.versions import (
-    VersionedColumn,
-    VersionedTable,
-    create_states_sql,
-    create_versions_sql,
-)
+from trempy_provider.apply_modes.versioned_table import VersionedColumn, VersionedTable
+from trempy_provider.apply_modes.versions import create_states_sql, create_versions_sql
 from trempy_provider.postgres.session import Session
 
 _Owner = tuple[tuple[str, ...], tuple[VersionedColumn, ...]]

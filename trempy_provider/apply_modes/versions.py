@@ -20,161 +20,14 @@ See "Composite Type Comparison" in the manual (9.25.6) for the operator `*<>`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable
 from datetime import datetime
 
 from psycopg2 import sql
 
-from trempy_provider.config.table_chain import ChainColumn
-from trempy_provider.errors import TargetSchemaError
-from trempy_provider.postgres.table_plan import TablePlan
-from trempy_provider.postgres.tables import Column, Table, quote_name
+from trempy_provider.apply_modes.versioned_table import VersionedTable
+from trempy_provider.postgres.tables import Table
 from trempy_provider.postgres.version_columns import VersionColumns
-
-# Columns beside the target's own; a space keeps them apart from any sensible name.
-_OWN_COLUMNS = {
-    name: sql.Identifier(f"trempy {name}")
-    for name in (
-        *("number", "moment", "present", "carried", "mask"),  # of states
-        *("position", "next_moment", "was_present", "former_image", "base", "floor", "step"),
-        *("new_start", "new_end", "closes"),  # of versions
-    )
-}
-_OVERRIDES_IDENTITY = "a"  # GENERATED ALWAYS AS IDENTITY
-
-
-@dataclass(frozen=True, slots=True)
-class VersionedColumn:
-    """A column of the target; `base_type` is what its type rests on if that is a domain.
-
-    `is_compared`: another value makes another version.
-    """
-
-    name: str
-    base_type: str | None = None
-    is_compared: bool = True
-
-    @property
-    def identifier(self) -> sql.Identifier:
-        """Return the name for composed SQL."""
-        return sql.Identifier(self.name)
-
-    def value_sql(self, row: str) -> sql.Composed:
-        """Compose the value in a row of the target, without its domain: a domain may refuse NULL."""
-        value = sql.SQL("{row}.{name}").format(row=sql.SQL(row), name=self.identifier)
-        return value if self.base_type is None else value + sql.SQL("::") + sql.SQL(self.base_type)
-
-
-@dataclass(frozen=True, slots=True)
-class VersionedTable:
-    """A target table of versions: the columns written and their key, both without the three of the mode."""
-
-    target: sql.Identifier
-    rows: sql.Composed  # the target, without tables that inherit from it
-    columns: tuple[VersionedColumn, ...]
-    key: tuple[str, ...]
-    start: str
-    end: str
-    current: str
-    overrides_identity: bool = False
-
-    def fill(self, template: str, **holes: sql.Composable) -> sql.Composed:
-        """Fill a statement's holes: those given, this table's names, and those of our own columns."""
-        names = {"start": self.start, "end": self.end, "current": self.current}
-        common = {
-            "target": self.target,
-            "rows": self.rows,
-            "key": self.key_sql(),
-            "columns": sql.SQL(", ").join(column.identifier for column in self.columns),
-            **{hole: sql.Identifier(name) for hole, name in names.items()},
-        }
-        return sql.SQL(template).format(**{**_OWN_COLUMNS, **common, **holes})
-
-    def key_sql(self, prefix: str = "") -> sql.Composed:
-        """Compose the list of the key's columns, each behind `prefix`."""
-        return sql.SQL(", ").join(sql.SQL(prefix) + sql.Identifier(name) for name in self.key)
-
-    def key_values_sql(self, row: str) -> sql.Composed:
-        """Compose the key of a row of the target, without domains."""
-        values = {column.name: column.value_sql(row) for column in self.columns}
-        return sql.SQL(", ").join(values[name] for name in self.key)
-
-    def values_sql(self, row: str) -> sql.Composed:
-        """Compose the columns of a row of the target, without domains."""
-        return sql.SQL(", ").join(column.value_sql(row) for column in self.columns)
-
-    def match_sql(self, left: str, right: str) -> sql.Composed:
-        """Compose the condition that two rows have the same key."""
-        return sql.SQL(" and ").join(
-            sql.SQL("{left}.{name} = {right}.{name}").format(
-                left=sql.SQL(left), right=sql.SQL(right), name=sql.Identifier(name)
-            )
-            for name in self.key
-        )
-
-    def target_image_sql(self, row: str) -> sql.Composed:
-        """Compose the record of what is compared, of a row of the target."""
-        return _record_sql(column.value_sql(row) for column in self.columns if column.is_compared)
-
-    def state_image_sql(self, row: str) -> sql.Composed:
-        """Compose the record of what is compared, of a state."""
-        return _record_sql(
-            sql.SQL(row + ".") + column.identifier for column in self.columns if column.is_compared
-        )
-
-    def base_values_sql(self, row: str) -> sql.Composed:
-        """Compose the columns of a row of the target, without domains, under their names."""
-        return sql.SQL(", ").join(
-            column.value_sql(row) + sql.SQL(" as ") + column.identifier for column in self.columns
-        )
-
-
-def versioned_table(plan: TablePlan, target: Table) -> VersionedTable:
-    """Return a target table as versions are written to it.
-
-    Raise TargetSchemaError naming the column when it lacks one of those that tell versions apart.
-    """
-    assert plan.versions is not None
-    for name, seen, _ in plan.versions.misfits(target):
-        raise TargetSchemaError(
-            f"target table {target.name} has {'no' if seen is None else 'an unfit'} column "
-            f"{quote_name(name)}, by which the mode scd2 tells versions apart"
-        )
-    present = {column.name: column for column in target.columns}
-    written = [column for column in plan.columns if not present[column.name].generated]
-    return VersionedTable(
-        target=target.name.identifier,
-        rows=target.rows,
-        columns=tuple(_versioned_column(column, present[column.name]) for column in written),
-        key=_history_key(plan, target),
-        start=plan.versions.start,
-        end=plan.versions.end,
-        current=plan.versions.current,
-        overrides_identity=any(column.identity == _OVERRIDES_IDENTITY for column in target.columns),
-    )
-
-
-def _history_key(plan: TablePlan, target: Table) -> tuple[str, ...]:
-    """Return what tells rows apart: the columns that a unique index has before the start of a version.
-
-    That is the source's key, unless the settings have made another one.
-    """
-    assert plan.versions is not None
-    indexes = [index for index in target.keys if index.columns[-1] == plan.versions.start]
-    for index in sorted(indexes, key=lambda index: not index.is_primary):
-        if set(index.columns[:-1]) <= {column.name for column in plan.columns}:
-            return index.columns[:-1]
-    return plan.identity
-
-
-def _versioned_column(planned: ChainColumn, target: Column) -> VersionedColumn:
-    is_domain = target.type_oid != target.base_type_oid
-    return VersionedColumn(
-        name=target.name,
-        base_type=target.base_type_name if is_domain else None,
-        is_compared=not planned.is_momentary,
-    )
 
 
 def create_states_sql(table: VersionedTable, name: sql.Identifier) -> sql.Composed:
@@ -199,39 +52,56 @@ def create_versions_sql(table: VersionedTable, name: sql.Identifier) -> sql.Comp
     )
 
 
-def version_statements(
-    table: VersionedTable, *, states: sql.Identifier, versions: sql.Identifier
-) -> tuple[sql.Composed, ...]:
-    """Compose, in order, all that brings the versions of the states in the table of states to the target."""
-    return (
-        *undo_same_moment_sql(table, states),
-        compose_versions_sql(table, states=states, versions=versions),
-        close_versions_sql(table, versions),
-        insert_versions_sql(table, versions),
+def write_versions(
+    run: Callable[[sql.Composed], int],
+    table: VersionedTable,
+    *,
+    states: sql.Identifier,
+    versions: sql.Identifier,
+) -> None:
+    """Bring the versions that follow from the states to the target; `run` returns the rows touched."""
+    if run(same_moment_sql(table, states)):
+        run(remove_same_moment_sql(table, states))
+        run(reopen_same_moment_sql(table, states))
+    run(compose_versions_sql(table, states=states, versions=versions))
+    run(close_versions_sql(table, versions))
+    run(insert_versions_sql(table, versions))
+
+
+def same_moment_sql(table: VersionedTable, states: sql.Identifier) -> sql.Composed:
+    """Compose the question whether any last version began or ended at the first moment of its key."""
+    return table.fill(
+        "select from {firsts} f cross join lateral ({last}) l "
+        "where l.{end} = f.{moment} or (l.{end} is null and l.{start} = f.{moment}) limit 1",
+        firsts=_firsts_sql(table, states),
+        last=last_version_sql(table, of="f"),
     )
 
 
-def undo_same_moment_sql(table: VersionedTable, states: sql.Identifier) -> tuple[sql.Composed, sql.Composed]:
-    """Compose what undoes, for each key, what was written at its first moment.
-
-    The current version that began then is deleted; the last one that ended then is opened again.
-    """
-    firsts = table.fill(
-        "(select distinct on ({key}) {key}, {moment} from {states} order by {key}, {number})", states=states
-    )
-    removal = table.fill(
+def remove_same_moment_sql(table: VersionedTable, states: sql.Identifier) -> sql.Composed:
+    """Compose the removal of current versions that began at the first moment of their key."""
+    return table.fill(
         "delete from {rows} t using {firsts} f where {match} and t.{start} = f.{moment} and t.{end} is null",
-        firsts=firsts,
+        firsts=_firsts_sql(table, states),
         match=table.match_sql("t", "f"),
     )
-    opening = table.fill(
+
+
+def reopen_same_moment_sql(table: VersionedTable, states: sql.Identifier) -> sql.Composed:
+    """Compose the opening of last versions that ended at the first moment of their key."""
+    return table.fill(
         "update {rows} t set {end} = null, {current} = 1 from {firsts} f cross join lateral ({last}) l "
         "where l.{end} = f.{moment} and {match} and t.{start} = l.{start}",
-        firsts=firsts,
+        firsts=_firsts_sql(table, states),
         last=last_version_sql(table, of="f"),
         match=table.match_sql("t", "f"),
     )
-    return removal, opening
+
+
+def _firsts_sql(table: VersionedTable, states: sql.Identifier) -> sql.Composed:
+    return table.fill(
+        "(select distinct on ({key}) {key}, {moment} from {states} order by {key}, {number})", states=states
+    )
 
 
 def compose_versions_sql(
@@ -350,7 +220,3 @@ def last_version_sql(
         image=image or sql.SQL(""),
         match=table.match_sql("h", of),
     )
-
-
-def _record_sql(values: Iterable[sql.Composable]) -> sql.Composed:
-    return sql.SQL("row({})::record").format(sql.SQL(", ").join(values))

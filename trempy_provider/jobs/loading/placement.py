@@ -17,7 +17,7 @@ from trempy_provider.apply_modes.applier import read_target_table, silence_trigg
 from trempy_provider.apply_modes.error_limit import raise_at_error_limit
 from trempy_provider.apply_modes.history_load import join_history
 from trempy_provider.apply_modes.replay import ReplayedCounts, replay_held_changes
-from trempy_provider.apply_modes.versions import versioned_table
+from trempy_provider.apply_modes.versioned_table import versioned_table
 from trempy_provider.config.task import ApplyModeName, ReplicationTask
 from trempy_provider.errors import JobInProgressError, RetryPolicy, TargetSchemaError
 from trempy_provider.jobs.loading.apply_ahead import wait_for_apply
