@@ -155,12 +155,18 @@ class WireFormatError(ProtocolError):
     hint = "The message was not written by a compatible version; look at it in the dead-letter queue."
 
 
+class WireVersionError(WireFormatError):
+    """A batch from the broker has the format of another version."""
+
+    hint = "Install the version that wrote it, or a newer one; or empty the queue with that version first."
+
+
 class GapError(ProtocolError):
     """Batches are missing between the checkpoint and the batch received."""
 
     hint = (
-        "A batch was lost between capture and apply (queue purged, or a message dead-lettered). "
-        "Put the dead letter back, or run `trempy reload`."
+        "A batch was lost between capture and apply (queue purged, or a dead letter that cannot be read: "
+        "`trempy dead-letters list` shows those). Run `trempy reload`."
     )
 
 
@@ -198,12 +204,6 @@ class PublishError(BrokerError):
 
     policy = RetryPolicy.BY_ITSELF
     hint = "The batch is sent again from the slot; nothing is lost. Check the broker's alarms and the queue."
-
-
-class DeadLetterError(BrokerError):
-    """A batch failed too often and lies in the dead-letter queue; the task stops to keep the order."""
-
-    hint = "Mend the cause named, put the message back, then start the task again."
 
 
 class TargetError(TrempyError):

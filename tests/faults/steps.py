@@ -63,44 +63,42 @@ APPLY = (
     Step(
         "delivery taken; no transaction", "after", f"{BROKER}.consumer:RabbitMqConsumer.get", with_result=True
     ),
-    Step("checkpoint locked", "after", f"{JOBS}.apply:lock_checkpoint"),
+    Step("checkpoint locked", "after", f"{JOBS}.applying.batches:lock_checkpoint"),
     Step("one table written, others not", "after", f"{MODES}.table_writer:TableWriter.write"),
     Step("rows staged; not written", "after", f"{POSTGRES}.staging:StagingTables.stage"),
-    Step("rows written; checkpoint not advanced", "before", f"{JOBS}.apply:advance_checkpoint"),
-    Step("checkpoint advanced; not committed", "after", f"{JOBS}.apply:advance_checkpoint"),
+    Step("rows written; checkpoint not advanced", "before", f"{JOBS}.applying.batches:advance_checkpoint"),
+    Step("checkpoint advanced; not committed", "after", f"{JOBS}.applying.batches:advance_checkpoint"),
     Step("target commits", "before", f"{POSTGRES}.session:Session.execute", statement="commit"),
     Step("target has committed", "after", f"{POSTGRES}.session:Session.execute", statement="commit"),
     Step("not acknowledged", "before", f"{BROKER}.consumer:RabbitMqConsumer.ack"),
     Step("acknowledgement on its way", "after", f"{BROKER}.consumer:RabbitMqConsumer.ack"),
     Step("second batch not acknowledged", "before", f"{BROKER}.consumer:RabbitMqConsumer.ack", hit=2),
-    Step("chunk held; not committed", "after", f"{JOBS}.apply:hold_chunk"),
-    Step("some chunks held; not committed", "after", f"{JOBS}.apply:hold_chunk", hit=3),
-    Step("chunks applied; not deleted", "before", f"{JOBS}.apply:delete_chunks"),
-    Step("chunks deleted; not committed", "after", f"{JOBS}.apply:delete_chunks"),
+    Step("chunk held; not committed", "after", f"{JOBS}.applying.batches:hold_chunk"),
+    Step("some chunks held; not committed", "after", f"{JOBS}.applying.batches:hold_chunk", hit=3),
+    Step("chunks applied; not deleted", "before", f"{JOBS}.applying.batches:delete_chunks"),
+    Step("chunks deleted; not committed", "after", f"{JOBS}.applying.batches:delete_chunks"),
 )
 
 # Capture has started again: what it had sent of open transactions does not count any more.
 APPLY_AFTER_CAPTURE = (
-    Step("later start of capture not followed", "before", f"{JOBS}.apply:follow_capture_session"),
-    Step("followed; not committed", "after", f"{JOBS}.apply:follow_capture_session"),
+    Step("later start of capture not followed", "before", f"{JOBS}.applying.batches:follow_capture_session"),
+    Step("followed; not committed", "after", f"{JOBS}.applying.batches:follow_capture_session"),
 )
 
-# A batch that fails is asked for again, and becomes a dead letter at its third attempt.
+# A batch that fails three times becomes a dead letter.
 FAILING_APPLY = (
-    Step("first attempt failed; not returned", "before", f"{BROKER}.consumer:RabbitMqConsumer.reject"),
-    Step("returned to the queue", "after", f"{BROKER}.consumer:RabbitMqConsumer.reject"),
-    Step("returned again", "after", f"{BROKER}.consumer:RabbitMqConsumer.reject", hit=2),
-    Step("last attempt failed; not recorded", "before", f"{JOBS}.apply:_Apply._record_dead_letter"),
-    Step("recorded; not moved", "after", f"{JOBS}.apply:_Apply._record_dead_letter"),
-    Step("dead letter moved", "after", f"{BROKER}.consumer:RabbitMqConsumer.reject", hit=3),
+    Step("one attempt failed", "after", f"{JOBS}.applying.batches:BatchApplier.forget"),
+    Step("all attempts failed; no letter yet", "before", f"{JOBS}.applying.giving_up:GivingUp.give_up"),
+    Step("letter sent; not recorded", "after", f"{BROKER}.rabbitmq:RabbitMqBroker.add_dead_letter"),
+    Step("recorded; not committed", "after", f"{JOBS}.applying.giving_up:record_dead_letter"),
+    Step("recorded; not acknowledged", "after", f"{JOBS}.applying.giving_up:GivingUp.give_up"),
 )
 
 # After the mend, a dead letter is taken back.
 MENDED_APPLY = (
-    Step("dead letters read; none applied", "after", f"{BROKER}.rabbitmq:RabbitMqBroker.peek_dead_letters"),
-    Step(
-        "dead letter applied; not removed", "before", f"{BROKER}.rabbitmq:RabbitMqBroker.remove_dead_letter"
-    ),
+    Step("dead letter found; not applied", "after", f"{BROKER}.rabbitmq:RabbitMqBroker.find_dead_letter"),
+    Step("dead letter applied; not noted", "before", f"{JOBS}.applying.deliveries:settle_dead_letter"),
+    Step("noted; not removed", "before", f"{BROKER}.rabbitmq:RabbitMqBroker.remove_dead_letter"),
     Step("dead letter removed", "after", f"{BROKER}.rabbitmq:RabbitMqBroker.remove_dead_letter"),
 )
 

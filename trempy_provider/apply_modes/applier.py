@@ -9,14 +9,15 @@ A role that may not set it applies the changes of all tables in the source's ord
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from trempy_provider.apply_modes.applied_counts import AppliedCounts
 from trempy_provider.apply_modes.projection import Projection, project
 from trempy_provider.apply_modes.router import Routed, Router
-from trempy_provider.apply_modes.row_errors import naming_table
+from trempy_provider.apply_modes.row_errors import naming_table, naming_table_of
+from trempy_provider.apply_modes.row_identity import RowIdentity, row_identity
 from trempy_provider.apply_modes.writers import open_writer
 from trempy_provider.config.task import ReplicationTask
 from trempy_provider.errors import TargetSchemaError
@@ -24,7 +25,7 @@ from trempy_provider.postgres.catalog import read_tables
 from trempy_provider.postgres.held_changes import hold_changes
 from trempy_provider.postgres.relation_types import read_relation_types
 from trempy_provider.postgres.session import Session, static_sql
-from trempy_provider.postgres.table_states import read_table_states
+from trempy_provider.postgres.table_states import TableState, read_table_states
 from trempy_provider.postgres.tables import QualifiedName, Table
 from trempy_provider.replication import wire
 from trempy_provider.replication.batches import Batch
@@ -57,6 +58,7 @@ class Applier:
         self._router = Router(task, {})
         self._tables: dict[QualifiedName, Table] = {}
         self._projections: dict[tuple[bytes, ...], Projection] = {}
+        self._identities: dict[tuple[bytes, ...], RowIdentity] = {}
         self._ignored_oids: set[int] = set()
         self.counts = AppliedCounts()
 
@@ -83,7 +85,7 @@ class Applier:
             self._apply_columnar(batch, columnar)
             return CommitPoint(columnar.last.commit_lsn, datetime_of(columnar.last.committed_at))
         fresh = [entry for entry in read_transactions(batch) if entry.commit_lsn >= after]
-        self._apply(fresh)
+        self.apply(fresh)
         return CommitPoint(fresh[-1].commit_lsn, fresh[-1].committed_at) if fresh else None
 
     def _read_columnar(self, batch: Batch, after: Lsn) -> ColumnarBatch | None:
@@ -103,7 +105,10 @@ class Applier:
         single: set[int] = set()
         for table in columnar.tables:
             oid = table.shape.relation.oid
-            if not self._writer.write_rows(self._projection(table.shape), table, columnar.buffer):
+            name = str(self.states[oid].target)
+            with naming_table(name, first=batch.first_lsn, last=columnar.last.commit_lsn):
+                is_written = self._writer.write_rows(self._projection(table.shape), table, columnar.buffer)
+            if not is_written:
                 single.add(oid)
                 continue
             for operation, count in table.counts.items():
@@ -113,7 +118,8 @@ class Applier:
             for run in self._runs([change for change in changes if change.relation.oid in single]):
                 self._write(run)
 
-    def _apply(self, transactions: Iterable[Transaction]) -> None:
+    def apply(self, transactions: Iterable[Transaction]) -> None:
+        """Apply transactions, in commit order, within the open target transaction."""
         written: list[Change] = []
         for transaction in transactions:
             routed = self._router.route(transaction.changes)
@@ -121,6 +127,27 @@ class Applier:
             written += routed.written
         for run in self._runs(written):
             self._write(run)
+
+    @property
+    def states(self) -> Mapping[int, TableState]:
+        """The task's tables by the OID they have on the source, as `begin` has read them."""
+        return self._router.states
+
+    def is_written(self, change: Change, oid: int) -> bool:
+        """Tell whether a change of table `oid` is written to the target now."""
+        return self._router.is_written(change, oid)
+
+    def identity_of(self, change: Change) -> RowIdentity | None:
+        """Return what tells a row change's row apart, None where the table is none of the task's.
+
+        Raise TargetSchemaError when the target cannot take the row.
+        """
+        shape = change.shapes[0]
+        if shape.relation.oid not in self.states:
+            return None
+        if shape.payloads not in self._identities:
+            self._identities[shape.payloads] = row_identity(shape.relation, self._projection(shape))
+        return self._identities[shape.payloads]
 
     def finish(self) -> None:
         """Add what was applied to the counts of the tables."""
@@ -132,6 +159,7 @@ class Applier:
         self._router = Router(self._task, states)
         self._tables = {}
         self._projections = {}
+        self._identities = {}
         self._writer.forget()
 
     def _hold(self, routed: Routed) -> None:
@@ -172,7 +200,7 @@ class Applier:
             self._truncate(run[0])
             return
         oid = run[0].relation.oid
-        with naming_table(str(self._router.states[oid].target), run):
+        with naming_table_of(str(self._router.states[oid].target), run):
             self._writer.write(self._projection(run[0].shapes[0]), run)
         for change in run:
             self.counts.changes[oid, change.operation] += 1
@@ -181,7 +209,7 @@ class Applier:
         assert isinstance(change.message, Truncate)
         oids = [oid for oid in change.message.relation_oids if self._router.is_written(change, oid)]
         names = [self._router.states[oid].target for oid in oids]
-        with naming_table(", ".join(map(str, names)), [change]):
+        with naming_table_of(", ".join(map(str, names)), [change]):
             targets = [self._target_table(name) for name in names]
             self._writer.truncate(change, targets)
         for oid in oids:

@@ -12,7 +12,7 @@ from trempy_provider.apply_modes.applied_counts import AppliedCounts
 from trempy_provider.apply_modes.applier import read_target_table, silence_triggers
 from trempy_provider.apply_modes.projection import Projection, project
 from trempy_provider.apply_modes.router import was_loaded_before
-from trempy_provider.apply_modes.row_errors import naming_table
+from trempy_provider.apply_modes.row_errors import naming_table_of
 from trempy_provider.apply_modes.writers import open_writer
 from trempy_provider.config.task import ReplicationTask
 from trempy_provider.postgres.held_changes import delete_held_changes, read_held_changes
@@ -89,13 +89,13 @@ class _Replayer:
         self._writer.forget()
 
     def _write_run(self, run: list[Change]) -> None:
-        with naming_table(str(self._target), run):
+        with naming_table_of(str(self._target), run):
             self._writer.write(self._projection(run[0].shapes[0]), run)
         for change in run:
             self._count(change)
 
     def _truncate(self, change: Change) -> None:
-        with naming_table(str(self._target), [change]):
+        with naming_table_of(str(self._target), [change]):
             self._writer.truncate(change, [self._table])
         self._count(change)
 

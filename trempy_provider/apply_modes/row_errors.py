@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 from psycopg2 import sql
 
@@ -22,7 +22,6 @@ from trempy_provider.config.task import ReplicationTask
 from trempy_provider.errors import (
     ApplyError,
     RetryPolicy,
-    TargetError,
     TargetPermissionError,
     TargetSchemaError,
 )
@@ -144,21 +143,19 @@ def skip_hint(commit_lsn: Lsn) -> str:
 
 
 @contextmanager
-def naming_table(name: str, changes: Sequence[Change]) -> Iterator[None]:
-    """Add the table and its transactions to an error that is no row's."""
+def naming_table(name: str, *, first: Lsn, last: Lsn) -> Iterator[None]:
+    """Add the table, and the commit LSNs of its first and last change, to an error that is no row's."""
     try:
         yield
     except (TargetStatementError, TargetPermissionError, TargetSchemaError) as error:
-        _name_table(error, name, changes)
+        span = f"commit LSN {first}" if first == last else f"commit LSNs {first} to {last}"
+        error.args = (f"table {name}, {span}: {error}",)
         raise
 
 
-def _name_table(error: TargetError, name: str, changes: Sequence[Change]) -> None:
-    first, last = changes[0].begin, changes[-1].begin
-    which = f"transaction {first.xid} (commit LSN {first.commit_lsn})"
-    if first != last:
-        which = f"transactions with commit LSN {first.commit_lsn} to {last.commit_lsn}"
-    error.args = (f"table {name}, {which}: {error}",)
+def naming_table_of(name: str, changes: Sequence[Change]) -> AbstractContextManager[None]:
+    """Do so for some changes in order."""
+    return naming_table(name, first=changes[0].begin.commit_lsn, last=changes[-1].begin.commit_lsn)
 
 
 def _stopping(table: QualifiedName, change: Change, error: TargetStatementError, option: str) -> ApplyError:

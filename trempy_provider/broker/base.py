@@ -7,7 +7,7 @@ at the next call.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -32,7 +32,8 @@ class Delivery:
     """A message received and not yet acknowledged.
 
     `attempt` counts from 1.
-    Every return to the queue counts, by a reject, a closed consumer or a killed process alike.
+    Every return to the queue counts, by a closed consumer or a killed process alike.
+    A message that has no name gets one made of its content.
     """
 
     body: bytes = field(repr=False)
@@ -96,14 +97,6 @@ class Consumer(Protocol):
     def ack(self, delivery: Delivery) -> None:
         """Remove the message from the queue; call it after the target's commit only."""
 
-    def reject(self, delivery: Delivery, *, requeue: bool) -> None:
-        """Ask for the message again, or put it into the dead-letter queue.
-
-        With `requeue`, whatever `get` has returned after this delivery is taken back: the caller forgets it.
-        The next `get` returns this message, its attempt one higher, and then those taken back.
-        A message rejected at its last attempt goes to the dead-letter queue in either case.
-        """
-
     def close(self) -> None:
         """Close the connection; deliveries that were not acknowledged go back to the queue."""
 
@@ -126,11 +119,21 @@ class Broker(Protocol):
     def depths(self) -> QueueDepths:
         """Count the messages in the task's queues."""
 
-    def peek_dead_letters(self, *, limit: int) -> tuple[Delivery, ...]:
-        """Return the first dead letters and leave them where they are."""
+    def add_dead_letter(self, message: OutgoingMessage) -> None:
+        """Put a message into the dead-letter queue; when this returns, the broker has it on disk."""
+
+    def read_dead_letters(self) -> Generator[Delivery, None, None]:
+        """Yield the dead letters, one at a time, and leave them in the queue; their order may change.
+
+        Read to the end at once, or close the iterator: meanwhile nobody else sees them.
+        A letter that somebody else looks at is missing.
+        """
+
+    def find_dead_letter(self, message_id: str) -> Delivery | None:
+        """Return a dead letter, which stays where it is, or None when it is not there."""
 
     def remove_dead_letter(self, message_id: str) -> bool:
-        """Remove one dead letter and return whether it was there; the others stay."""
+        """Remove a dead letter, wherever it is in the queue, and return whether it was there."""
 
     def open_publisher(
         self, *, window: int = DEFAULT_WINDOW, window_bytes: int = DEFAULT_WINDOW_BYTES

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+import time
+from collections.abc import Callable, Generator, Iterator
+from contextlib import AbstractContextManager, closing
+from typing import TypeVar
 
-from trempy_provider.broker.base import DEFAULT_WINDOW, DEFAULT_WINDOW_BYTES, Delivery, QueueDepths
+from trempy_provider.broker.base import (
+    DEFAULT_WINDOW,
+    DEFAULT_WINDOW_BYTES,
+    Delivery,
+    OutgoingMessage,
+    QueueDepths,
+)
 from trempy_provider.broker.connection import PikaChannel
 from trempy_provider.broker.consumer import RabbitMqConsumer, delivery_of
 from trempy_provider.broker.parameters import RabbitMqParameters
@@ -13,6 +21,11 @@ from trempy_provider.broker.preflight import check_server, check_task
 from trempy_provider.broker.publisher import RabbitMqPublisher
 from trempy_provider.broker.session import BrokerSession, open_session
 from trempy_provider.broker.topology import Route, declare_exchange, declare_queue, topology_of
+from trempy_provider.errors import BrokerUnavailableError
+
+CONFIRM_SECONDS = 30.0
+PAUSES_SECONDS = (0.1, 0.3, 0.6, 0.0)
+Result = TypeVar("Result")
 
 
 class RabbitMqBroker:
@@ -58,41 +71,46 @@ class RabbitMqBroker:
                 dead_letters=_count_ready(session, self.topology.dead_letters),
             )
 
-    def peek_dead_letters(self, *, limit: int) -> tuple[Delivery, ...]:
-        """Return the first dead letters and leave them where they are: closing the channel puts them back.
+    def add_dead_letter(self, message: OutgoingMessage) -> None:
+        """Put a message into the dead-letter queue; when this returns, the broker has it on disk."""
+        publisher = self._open_publisher(self.topology.dead_letters, "dead-letter")
+        try:
+            if not publisher.wait_for_room(timeout_seconds=CONFIRM_SECONDS):
+                raise BrokerUnavailableError(f"the broker takes no messages: {publisher.blocked_reason()}")
+            publisher.publish(message)
+            if not publisher.wait_confirmed(timeout_seconds=CONFIRM_SECONDS):
+                raise BrokerUnavailableError(
+                    f"the broker did not confirm a dead letter within {CONFIRM_SECONDS:g} s"
+                )
+        finally:
+            publisher.close()
 
-        Their header `x-first-death-reason` tells how they got there: `rejected` or `delivery_limit`.
+    def read_dead_letters(self) -> Generator[Delivery, None, None]:
+        """Yield the dead letters, one at a time; closing the channel puts them back.
+
+        The header `x-first-death-reason` of one that the broker itself has dead-lettered tells why:
+        `delivery_limit`.
         """
         queue = self.topology.dead_letters.queue
         with self._open_session("peek") as session, session.request(f"read queue {queue!r}") as channel:
-            return tuple(_get_up_to(limit, channel, queue))
+            yield from _get_all(channel, queue)
+
+    def find_dead_letter(self, message_id: str) -> Delivery | None:
+        """Return a dead letter, which stays where it is, or None when it is not there."""
+        return self._patiently(lambda: self._find_dead_letter(message_id))
 
     def remove_dead_letter(self, message_id: str) -> bool:
-        """Remove one dead letter and return whether it was there; the others stay.
+        """Remove a dead letter, wherever it is in the queue, and return whether it was there.
 
-        Those read on the way to it go back when the channel closes.
+        It may be there more than once: whoever put it there may have died before it could say so.
         """
-        queue = self.topology.dead_letters.queue
-        with self._open_session("remove") as session, session.request(f"read queue {queue!r}") as channel:
-            while True:
-                method, properties, _ = channel.basic_get(queue)
-                if method is None:
-                    return False
-                if properties.message_id == message_id:
-                    channel.basic_ack(method.delivery_tag)
-                    return True
+        return bool(self._patiently(lambda: self._remove_dead_letter(message_id)))
 
     def open_publisher(
         self, *, window: int = DEFAULT_WINDOW, window_bytes: int = DEFAULT_WINDOW_BYTES
     ) -> RabbitMqPublisher:
         """Connect for publishing; `window` and `window_bytes` bound what is unconfirmed."""
-        return RabbitMqPublisher(
-            self._read_parameters(),
-            route=self.topology.main,
-            client_name=self._client_name("publisher"),
-            window=window,
-            window_bytes=window_bytes,
-        )
+        return self._open_publisher(self.topology.main, "publisher", window=window, window_bytes=window_bytes)
 
     def open_consumer(self, *, prefetch_count: int = 1) -> RabbitMqConsumer:
         """Connect for reading; `prefetch_count` bounds what is unacknowledged."""
@@ -101,6 +119,45 @@ class RabbitMqBroker:
             route=self.topology.main,
             client_name=self._client_name("consumer"),
             prefetch_count=prefetch_count,
+        )
+
+    def _patiently(self, look: Callable[[], Result]) -> Result:
+        """Look again when nothing was found: what somebody has just looked at is on its way back."""
+        for pause_seconds in PAUSES_SECONDS:
+            if found := look():
+                break
+            time.sleep(pause_seconds)
+        return found
+
+    def _find_dead_letter(self, message_id: str) -> Delivery | None:
+        with closing(self.read_dead_letters()) as letters:
+            return next((letter for letter in letters if letter.message_id == message_id), None)
+
+    def _remove_dead_letter(self, message_id: str) -> bool:
+        """Acknowledge what has the name; those read on the way go back when the channel closes."""
+        queue = self.topology.dead_letters.queue
+        is_found = False
+        with self._open_session("remove") as session, session.request(f"read queue {queue!r}") as channel:
+            for letter in _get_all(channel, queue):
+                if letter.message_id == message_id:
+                    channel.basic_ack(letter.tag)
+                    is_found = True
+        return is_found
+
+    def _open_publisher(
+        self,
+        route: Route,
+        purpose: str,
+        *,
+        window: int = DEFAULT_WINDOW,
+        window_bytes: int = DEFAULT_WINDOW_BYTES,
+    ) -> RabbitMqPublisher:
+        return RabbitMqPublisher(
+            self._read_parameters(),
+            route=route,
+            client_name=self._client_name(purpose),
+            window=window,
+            window_bytes=window_bytes,
         )
 
     def _open_session(self, purpose: str) -> AbstractContextManager[BrokerSession]:
@@ -137,8 +194,8 @@ def _count_ready(session: BrokerSession, route: Route) -> int:
         return int(channel.queue_declare(route.queue, passive=True).method.message_count)
 
 
-def _get_up_to(limit: int, channel: PikaChannel, queue: str) -> Iterator[Delivery]:
-    for _ in range(limit):
+def _get_all(channel: PikaChannel, queue: str) -> Iterator[Delivery]:
+    while True:
         method, properties, body = channel.basic_get(queue)
         if method is None:
             return

@@ -26,8 +26,11 @@ class BrokerSession(BlockingConnection):  # type: ignore[misc]  # pika has no ty
         """Open a channel for one request, named by `doing`; the broker closes it when it refuses."""
         with translating(doing):
             channel = self.channel()
-            yield channel
-            channel.close()
+            try:
+                yield channel
+            finally:
+                if channel.is_open:
+                    channel.close()
 
 
 @contextmanager

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 # The queue itself dead-letters a message that came back more often than this: after its fourth delivery.
-# The consumer counts the failures it sees and dead-letters at the third; the queue's own limit is for
-# processes that die without a word.
+# That is for processes that die without a word; a failure that apply sees, it counts and settles itself.
 DELIVERY_LIMIT = 3
 
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from trempy_provider.jobs.progress import size_text
-from trempy_provider.jobs.task_status import Lag, SlotFacts, TableStatus, TaskStatus
+from trempy_provider.jobs.task_status import Lag, SkippedFacts, SlotFacts, TableStatus, TaskStatus
 
 _TABLE_HEADINGS = (
     "table", "state", "rows", "loaded", "inserts", "updates", "deletes", "truncates", "errors", "snapshot",
@@ -106,7 +106,24 @@ def _trouble(status: TaskStatus) -> Iterator[str]:
         if table.apply_error:
             yield f"{table.source}, last row error: {table.apply_error}"
     for letter in status.dead_letters:
-        yield f"dead letter up to {_fact_text(letter.last_lsn)}: {letter.reason}"
+        yield (
+            f"dead letter {letter.message_id}, {_words(str(letter.state))}, "
+            f"transaction {letter.transaction_id} up to {_fact_text(letter.last_lsn)}: {letter.reason}"
+        )
+    if status.skip_lsn is not None:
+        yield f"the transaction with commit LSN {status.skip_lsn} will be skipped"
+    for skipped in status.skipped:
+        yield _skipped_text(skipped)
+
+
+def _skipped_text(skipped: SkippedFacts) -> str:
+    at = _time_text(skipped.skipped_at)
+    if skipped.transaction_id is None:
+        return f"no transaction with commit LSN {skipped.commit_lsn} has come to be skipped, {at}"
+    return (
+        f"transaction {skipped.transaction_id} with commit LSN {skipped.commit_lsn} was skipped, "
+        f"{skipped.change_count:,} changes, {at}"
+    )
 
 
 def _is_short(value: object) -> bool:

@@ -20,12 +20,14 @@ from trempy_provider.jobs.task_status import (
     DeadLetterFacts,
     Lag,
     QueueFacts,
+    SkippedFacts,
     SlotFacts,
     TableStatus,
     TaskState,
     TaskStatus,
 )
 from trempy_provider.postgres.checkpoints import read_capture_progress, read_checkpoint
+from trempy_provider.postgres.dead_letters import read_dead_letters
 from trempy_provider.postgres.metadata import TaskRow, applied_migrations, read_task
 from trempy_provider.postgres.session import Endpoint, Session, static_sql
 from trempy_provider.postgres.slot import read_slot
@@ -37,6 +39,7 @@ __all__ = ["TaskState", "TaskStatus", "status"]
 JOBS = ("full_load", "capture", "apply", "watch")
 # Capture notes at least this often how far an idle source is.
 SEEN_RECENTLY_SECONDS = 15.0
+_LETTERS_TOLD = 10
 
 
 def status(
@@ -158,6 +161,8 @@ class _Reading:
                 checkpoint.change_count,
             ),
             dead_letters=_read_dead_letters(session, name),
+            skip_lsn=checkpoint.skip_lsn,
+            skipped=_read_skipped(session, name),
         )
 
     def _judge(self, row: TaskRow) -> None:
@@ -234,12 +239,21 @@ def _read_tables(session: Session, task_name: str) -> tuple[TableStatus, ...]:
 
 
 def _read_dead_letters(session: Session, task_name: str) -> tuple[DeadLetterFacts, ...]:
-    rows = session.fetch_all(static_sql("recent_dead_letters"), {"task_name": task_name})
+    letters = [letter for letter in read_dead_letters(session, task_name) if letter.state.is_open]
     return tuple(
-        DeadLetterFacts(message_id, _lsn(first), _lsn(last), reason, occurred_at)
-        for message_id, first, last, reason, occurred_at in rows
+        DeadLetterFacts(
+            letter.failure.message_id,
+            letter.state,
+            letter.failure.transaction_id,
+            letter.failure.first_lsn,
+            letter.failure.last_lsn,
+            letter.failure.reason,
+            letter.occurred_at,
+        )
+        for letter in letters[-_LETTERS_TOLD:]
     )
 
 
-def _lsn(text: str | None) -> Lsn | None:
-    return None if text is None else Lsn.parse(text)
+def _read_skipped(session: Session, task_name: str) -> tuple[SkippedFacts, ...]:
+    rows = session.fetch_all(static_sql("last_skipped"), {"task_name": task_name})
+    return tuple(SkippedFacts(Lsn.parse(commit_lsn), *facts) for commit_lsn, *facts in rows)

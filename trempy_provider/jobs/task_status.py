@@ -11,6 +11,7 @@ from datetime import datetime
 from enum import Enum
 from typing import Any
 
+from trempy_provider.postgres.dead_letters import DeadLetterState
 from trempy_provider.postgres.table_states import LoadState, TableState
 from trempy_provider.postgres.tables import QualifiedName
 from trempy_provider.replication.lsn import Lsn
@@ -92,13 +93,25 @@ class QueueFacts:
 
 @dataclass(frozen=True, slots=True)
 class DeadLetterFacts:
-    """A batch that apply has given up."""
+    """A message that apply has given up and about which somebody has to decide."""
 
     message_id: str
+    state: DeadLetterState
+    transaction_id: int | None
     first_lsn: Lsn | None
     last_lsn: Lsn | None
     reason: str
     occurred_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class SkippedFacts:
+    """A transaction that was left out as asked; without an id, none with that LSN has come."""
+
+    commit_lsn: Lsn
+    transaction_id: int | None
+    change_count: int
+    skipped_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +161,8 @@ class TaskStatus:
     slot: SlotFacts | None = None
     queue: QueueFacts | None = None
     dead_letters: tuple[DeadLetterFacts, ...] = ()
+    skip_lsn: Lsn | None = None  # of the transaction that is to be left out
+    skipped: tuple[SkippedFacts, ...] = ()  # the last ones
     tables: tuple[TableStatus, ...] = ()
     unreachable: Mapping[str, str] = field(default_factory=dict)  # by part: source, target, broker
 

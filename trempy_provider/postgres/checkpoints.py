@@ -18,12 +18,14 @@ class Checkpoint:
 
     end_lsn: Lsn
     commit_lsn: Lsn | None
+    skip_lsn: Lsn | None  # commit LSN of the transaction to leave out
     committed_at: datetime | None
     applied_at: datetime | None
     transaction_count: int
     change_count: int
     states_version: int
     capture_session: int  # the last start of capture whose batches are applied
+    passed_over_count: int  # dead letters that may still be replayed
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,9 +130,12 @@ def is_caught_up(session: Session, task_name: str, *, lsn: Lsn) -> bool:
 
 
 def _checkpoint(session: Session, query: str, task_name: str) -> Checkpoint:
-    row = _row(session, query, task_name)
-    commit_lsn = None if row[1] is None else Lsn.parse(row[1])
-    return Checkpoint(Lsn.parse(row[0]), commit_lsn, *row[2:])
+    end_lsn, commit_lsn, skip_lsn, *facts = _row(session, query, task_name)
+    return Checkpoint(Lsn.parse(end_lsn), _lsn(commit_lsn), _lsn(skip_lsn), *facts)
+
+
+def _lsn(text: str | None) -> Lsn | None:
+    return None if text is None else Lsn.parse(text)
 
 
 def _row(session: Session, query: str, task_name: str) -> tuple[Any, ...]:

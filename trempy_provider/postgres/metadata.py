@@ -18,7 +18,7 @@ from trempy_provider.postgres.translation import TargetStatementError
 from trempy_provider.replication.lsn import Lsn
 
 METADATA_SCHEMA = "trempy"
-_UNDEFINED = frozenset({"42P01", "3F000"})  # undefined_table, invalid_schema_name
+_UNDEFINED = frozenset({"42P01", "42703", "3F000"})  # undefined_table and _column, invalid_schema_name
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from trempy_provider.errors import ProtocolError
 from trempy_provider.replication import pgoutput
 from trempy_provider.replication.batches import Batch
-from trempy_provider.replication.changes import Change, Shape, Transaction, datetime_of
+from trempy_provider.replication.changes import Change, Shape, Transaction, datetime_of, microseconds_of
 from trempy_provider.replication.lsn import Lsn
 from trempy_provider.replication.messages import (
     Begin,
@@ -156,6 +157,30 @@ def batch_of_changes(task_name: str, changes: Sequence[Change]) -> Batch:
         payloads=(
             pgoutput.encode_begin(begin),
             *_described(changes),
+            pgoutput.encode_commit(commit),
+        ),
+    )
+
+
+def batch_of_transaction(batch: Batch, transaction: Transaction) -> Batch:
+    """Return one transaction of a batch as a batch of its own, self-contained like any other."""
+    assert transaction.end_lsn is not None
+    begin = Begin(
+        commit_lsn=transaction.commit_lsn,
+        committed_at=microseconds_of(transaction.committed_at),
+        xid=transaction.xid,
+    )
+    commit = Commit(commit_lsn=begin.commit_lsn, end_lsn=transaction.end_lsn, committed_at=begin.committed_at)
+    return replace(
+        batch,
+        first_lsn=transaction.commit_lsn,
+        end_lsn=transaction.end_lsn,
+        transaction_count=1,
+        change_count=len(transaction.changes),
+        transaction_id=transaction.xid,
+        payloads=(
+            pgoutput.encode_begin(begin),
+            *_described(transaction.changes),
             pgoutput.encode_commit(commit),
         ),
     )

@@ -16,7 +16,7 @@ from itertools import accumulate, pairwise
 from sys import byteorder
 from typing import Any
 
-from trempy_provider.errors import ProtocolError, WireFormatError
+from trempy_provider.errors import ProtocolError, WireFormatError, WireVersionError
 from trempy_provider.replication.batches import Batch, Chunk, ChunkEnd
 from trempy_provider.replication.lsn import Lsn
 
@@ -84,7 +84,9 @@ def _parse_header(line: bytes) -> dict[str, Any]:
         raise WireFormatError("the message's header is not a JSON object")
     version = _count(header, "format")
     if version != FORMAT_VERSION:
-        raise WireFormatError(f"the message has format {version}; this version reads format {FORMAT_VERSION}")
+        raise WireVersionError(
+            f"the message has format {version}; this version reads format {FORMAT_VERSION}"
+        )
     return header
 
 

@@ -137,7 +137,8 @@ def test_permissions_on_its_own_names_are_enough(
     publisher.publish(make_message(1))
     delivery = consumer.get(timeout_seconds=10)
     assert delivery is not None
-    consumer.reject(delivery, requeue=False)
+    consumer.ack(delivery)
+    broker.add_dead_letter(make_message(2))
     publisher.close()
     consumer.close()
     broker.purge()

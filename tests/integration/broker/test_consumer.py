@@ -8,8 +8,7 @@ import pytest
 from tests.integration.broker.support import make_message, publish_all
 from tests.support.proxy import Proxy
 from tests.support.wait import wait_until
-from trempy_provider.broker import consumer as consumer_module
-from trempy_provider.broker.base import Delivery
+from trempy_provider.broker.base import Delivery, OutgoingMessage
 from trempy_provider.broker.consumer import RabbitMqConsumer
 from trempy_provider.broker.publisher import RabbitMqPublisher
 from trempy_provider.broker.rabbitmq import RabbitMqBroker
@@ -41,6 +40,22 @@ def get(consumer: RabbitMqConsumer) -> Delivery:
 
 def number_of(delivery: Delivery) -> object:
     return delivery.headers["sequence"]
+
+
+def test_message_without_a_name_is_named_after_its_content(
+    broker: RabbitMqBroker, publisher: RabbitMqPublisher, consumer: RabbitMqConsumer
+) -> None:
+    for body in (b"one", b"one", b"two"):
+        publisher.publish(OutgoingMessage(body, "", {}))
+
+    names = []
+    for _ in range(3):
+        delivery = get(consumer)
+        names.append(delivery.message_id)
+        consumer.ack(delivery)
+
+    assert names[0] == names[1] != names[2]
+    assert all(name.startswith("unnamed-") for name in names)
 
 
 def test_nothing_to_read_is_none_when_the_time_is_over(consumer: RabbitMqConsumer) -> None:
@@ -118,25 +133,6 @@ def test_acknowledgement_just_before_close_counts(
     after.close()
 
 
-def test_message_that_fails_three_times_goes_to_the_dead_letter_queue(
-    broker: RabbitMqBroker, publisher: RabbitMqPublisher, consumer: RabbitMqConsumer
-) -> None:
-    publish_all(publisher, range(1, 2))
-
-    attempts = []
-    for _ in range(3):
-        delivery = get(consumer)
-        attempts.append(delivery.attempt)
-        consumer.reject(delivery, requeue=True)
-
-    assert attempts == [1, 2, 3]
-    wait_until(lambda: broker.depths().dead_letters == 1)
-    assert consumer.get(timeout_seconds=NOTHING_SECONDS) is None
-    (dead_letter,) = broker.peek_dead_letters(limit=5)
-    assert dead_letter.body == b"batch 1"
-    assert dead_letter.headers["x-first-death-reason"] == "rejected"
-
-
 def test_message_that_kills_its_readers_goes_to_the_dead_letter_queue(
     broker: RabbitMqBroker,
     broker_through_proxy: RabbitMqBroker,
@@ -154,7 +150,7 @@ def test_message_that_kills_its_readers_goes_to_the_dead_letter_queue(
 
     assert attempts == [1, 2, 3, 4]
     wait_until(lambda: broker.depths().dead_letters == 1)
-    (dead_letter,) = broker.peek_dead_letters(limit=5)
+    (dead_letter,) = broker.read_dead_letters()
     assert dead_letter.headers["x-first-death-reason"] == "delivery_limit"
 
 
@@ -166,93 +162,6 @@ def read_numbers(consumer: RabbitMqConsumer, count: int) -> list[object]:
         numbers.append(number_of(delivery))
         consumer.ack(delivery)
     return numbers
-
-
-def test_message_that_is_put_back_comes_before_later_ones(
-    publisher: RabbitMqPublisher, consumer: RabbitMqConsumer
-) -> None:
-    publish_all(publisher, range(1, 4))
-
-    consumer.reject(get(consumer), requeue=True)
-
-    assert read_numbers(consumer, 3) == [1, 2, 3]
-
-
-def test_order_survives_a_put_back_with_many_prefetched(
-    broker: RabbitMqBroker, publisher: RabbitMqPublisher
-) -> None:
-    publish_all(publisher, range(1, 31))
-    consumer = broker.open_consumer(prefetch_count=8)
-    consumer.ack(get(consumer))
-    second, third = get(consumer), get(consumer)
-
-    consumer.reject(second, requeue=True)
-
-    with pytest.raises(BrokerError, match="not one this consumer"):
-        consumer.ack(third)
-    again = get(consumer)
-    assert (number_of(again), again.attempt) == (2, 2)
-    consumer.reject(again, requeue=True)
-    again = get(consumer)
-    assert (number_of(again), again.attempt) == (2, 3)
-    consumer.ack(again)
-    assert get(consumer) is third
-    consumer.ack(third)
-    assert read_numbers(consumer, 27) == list(range(4, 31))
-    consumer.close()
-    assert broker.depths().ready == 0
-
-
-def test_put_back_leaves_the_attempts_of_other_messages_alone(
-    broker: RabbitMqBroker, publisher: RabbitMqPublisher
-) -> None:
-    publish_all(publisher, range(1, 4))
-    consumer = broker.open_consumer(prefetch_count=3)
-    for _ in range(3):
-        first = get(consumer)
-        get(consumer)
-        consumer.reject(first, requeue=True)
-
-    later = [get(consumer), get(consumer)]
-
-    assert [(number_of(delivery), delivery.attempt) for delivery in later] == [(2, 1), (3, 1)]
-    wait_until(lambda: broker.depths().dead_letters == 1)
-    consumer.close()
-
-
-def test_several_messages_put_back_come_in_their_order(
-    broker: RabbitMqBroker, publisher: RabbitMqPublisher
-) -> None:
-    publish_all(publisher, range(1, 6))
-    consumer = broker.open_consumer(prefetch_count=4)
-    first, _, third = get(consumer), get(consumer), get(consumer)
-
-    consumer.reject(third, requeue=True)
-    consumer.reject(first, requeue=True)
-
-    assert read_numbers(consumer, 5) == [1, 2, 3, 4, 5]
-    consumer.close()
-
-
-def test_rejected_message_that_never_comes_again_is_an_error(
-    broker: RabbitMqBroker,
-    publisher: RabbitMqPublisher,
-    rabbitmqctl: Callable[..., str],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(consumer_module, "REDELIVERY_TIMEOUT_SECONDS", 0.2)
-    policy = f"limit_{broker.topology.main.queue}"
-    pattern, definition = f"^{broker.topology.main.queue}$", '{"delivery-limit": 0}'
-    rabbitmqctl("set_policy", "--apply-to", "queues", policy, pattern, definition)
-    publish_all(publisher, range(1, 3))
-    consumer = broker.open_consumer()
-
-    consumer.reject(get(consumer), requeue=True)
-
-    with pytest.raises(BrokerError, match="did not come again"):
-        consumer.get(timeout_seconds=1)
-    consumer.close()
-    rabbitmqctl("clear_policy", policy)
 
 
 @pytest.mark.parametrize("prefetch_count", [1, 8])
@@ -292,31 +201,6 @@ def test_order_survives_a_broken_connection(
     assert read_numbers(second, 20) == list(range(1, 21))
     first.close()
     second.close()
-
-
-def test_message_can_be_dead_lettered_at_once(
-    broker: RabbitMqBroker, publisher: RabbitMqPublisher, consumer: RabbitMqConsumer
-) -> None:
-    publish_all(publisher, range(1, 3))
-
-    consumer.reject(get(consumer), requeue=False)
-
-    assert number_of(get(consumer)) == 2
-    wait_until(lambda: broker.depths().dead_letters == 1)
-
-
-def test_looking_at_dead_letters_leaves_them_in_order(
-    broker: RabbitMqBroker, publisher: RabbitMqPublisher, consumer: RabbitMqConsumer
-) -> None:
-    publish_all(publisher, range(1, 4))
-    for _ in range(3):
-        consumer.reject(get(consumer), requeue=False)
-    wait_until(lambda: broker.depths().dead_letters == 3)
-
-    for _ in range(3):
-        assert [number_of(dead_letter) for dead_letter in broker.peek_dead_letters(limit=2)] == [1, 2]
-
-    wait_until(lambda: broker.depths().dead_letters == 3)
 
 
 def test_second_consumer_waits_until_the_first_closes(
@@ -375,7 +259,7 @@ def test_delivery_is_acknowledged_once(publisher: RabbitMqPublisher, consumer: R
     consumer.ack(delivery)
 
     with pytest.raises(BrokerError, match="not one this consumer"):
-        consumer.reject(delivery, requeue=True)
+        consumer.ack(delivery)
 
 
 def test_broken_connection_is_unavailable_at_the_next_call(

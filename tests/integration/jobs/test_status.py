@@ -159,7 +159,7 @@ def test_every_value_of_the_json_form_is_plain_and_every_field_is_there(replicat
     assert set(told) == {
         "task_name", "replication_type", "mode", "state", "stop_reason", "stopped_at", "set_up_at",
         "running_jobs", "source_lsn", "checkpoint", "capture", "lag", "slot", "queue", "dead_letters", "tables",
-        "unreachable",
+        "unreachable", "skip_lsn", "skipped",
     }  # fmt: skip
     assert set(told["lag"]) == {"capture_bytes", "apply_bytes", "total_bytes", "seconds"}
     assert set(told["queue"]) == {"ready", "unacknowledged", "dead_letters"}
