@@ -214,7 +214,7 @@ def test_each_operation_stops_at_its_own_setting_and_nothing_else_does(databases
         assert option in raised.value.hint
         others = dict.fromkeys(options - {option}, True)
         replication.change_settings(settings(name, list(KEYED), task=mode(mode_name), error_handling=others))
-        replication.apply()
+        replication.catch_up()
         assert recorded(replication, "count(*), max(commit_lsn)::text") == [(number + 1, lsn)]
 
 
@@ -360,7 +360,7 @@ def test_what_is_not_the_rows_fault_is_never_recorded_and_names_the_table(databa
         databases.target_admin.execute(mend_it)
 
     assert recorded(replication, "count(*)") == [(0,)]
-    replication.apply()
+    replication.catch_up()
     assert databases.target.fetch_value("select v from public.t where id = 10") == "v10"
 
 
