@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+
+import psycopg2
 
 from tests.support.command import Command
 from tests.support.compare import assert_equal_rows
 from tests.support.databases import DatabasePair, connect
 from tests.support.halves import Half, Wires
-from tests.support.replication import settings
+from tests.support.replication import Replication, settings
 from tests.support.wait import wait_until
 from trempy_provider.broker.parameters import RabbitMqParameters
 from trempy_provider.broker.rabbitmq import RabbitMqBroker
@@ -47,7 +50,7 @@ CHANGES = (
     update public.keyless set v = 'u' where ctid in (select ctid from public.keyless where n = 1 limit 2);
     delete from public.keyless where ctid in (select ctid from public.keyless where n = 2 limit 1)
     """,
-    "update public.keyed set id = id + 100000 where id = {n} + 1; delete from public.keyed where id = {n} + 3",
+    "update public.keyed set id = -id where id = {n} + 1; delete from public.keyed where id = {n} + 3",
     "truncate public.emptied; insert into public.emptied values (1, 'first'), (2, 'second')",
     "update public.composite set b = b || '!' where a = 1; delete from public.composite where a = 2",
     "insert into public.keyless select null, 'end' from generate_series(1, 3)",
@@ -76,7 +79,7 @@ class Site:
         uris = {
             "source": databases.source_uri,
             "target": databases.target_uri,
-            "broker": f"{rabbitmq_uri}?heartbeat=10",
+            "broker": f"{rabbitmq_uri}?heartbeat=2",
         }
         self.capture = Half("capture", settings_file=self.command.settings_file, wires=Wires(uris))
         self.apply = Half("apply", settings_file=self.command.settings_file, wires=Wires(uris))
@@ -126,11 +129,17 @@ class Site:
             self.databases.target.fetch_value("select count(*) from public.markers where id = %s", [marker])
         )
 
-    def wait_until_level(self) -> None:
+    def replication(self) -> Replication:
+        """Return the task for jobs that run in this process."""
+        given = json.loads(self.command.settings_file.read_text())
+        return Replication(given, databases=self.databases, rabbitmq_uri=self.rabbitmq_uri)
+
+    def wait_until_level(self, *, lived_through: Sequence[Half] | None = None) -> None:
         """Wait until everything committed now is on the target, which keeps the order of commits."""
         marker = self.mark()
+        living = self.halves if lived_through is None else lived_through
         wait_until(
-            lambda: self.has_arrived(marker) or self._fail_if_ended(),
+            lambda: self.has_arrived(marker) or _fail_if_ended(living),
             timeout_seconds=LEVEL_SECONDS,
             poll_seconds=0.05,
             what=f"the target to catch up; {self._logs()}",
@@ -150,6 +159,24 @@ class Site:
         return int(self.databases.target.fetch_value(query, [self.task_name]))
 
     @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Commit changes beside the block; while the source is down, try again."""
+        done = threading.Event()
+
+        def write() -> None:
+            while not done.wait(0.5):
+                with suppress(psycopg2.OperationalError, psycopg2.InterfaceError):
+                    self.write()
+
+        writer = threading.Thread(target=write)
+        writer.start()
+        try:
+            yield
+        finally:
+            done.set()
+            writer.join()
+
+    @contextmanager
     def going_on(self) -> Iterator[None]:
         """Assert that both halves live through the block, however often they have to connect again."""
         pids = [half.pid for half in self.halves]
@@ -161,11 +188,6 @@ class Site:
         for half in self.halves:
             half.close()
         self.command.end()
-
-    def _fail_if_ended(self) -> bool:
-        for half in self.halves:
-            assert half.is_running, f"{half.name} has ended:\n{half.log[-3000:]}"
-        return False
 
     def _logs(self) -> str:
         return "\n".join(f"{half.name}:\n{half.log[-1500:]}" for half in self.halves)
@@ -192,3 +214,9 @@ def stream_early(databases: DatabasePair) -> None:
     databases.source_superuser.execute(
         f'alter database "{databases.source.name}" set logical_decoding_work_mem = 64'
     )
+
+
+def _fail_if_ended(halves: Sequence[Half]) -> bool:
+    for half in halves:
+        assert half.is_running, f"{half.name} has ended:\n{half.log[-3000:]}"
+    return False

@@ -156,6 +156,7 @@ class _Capture:
             previous_lsn=point.previous_lsn,
             limits=BatchLimits(max_rows=task.cdc.batch_max_rows, max_bytes=task.cdc.batch_max_bytes),
         )
+        self._server_waits = False
         self._backlog = Backlog(self._target, task.task_name)
         now = time.monotonic()
         self._waiting_since = self._active_at = self._confirmed_at = self._idle_at = self._asked_at = now
@@ -196,7 +197,7 @@ class _Capture:
                 if not self._stream.read_socket(timeout_seconds=0):
                     break
             elif isinstance(frame, Keepalive):
-                self._see(frame.position)
+                self._see(frame)
             else:
                 count += 1
                 for batch in self._builder.add(frame):
@@ -205,10 +206,11 @@ class _Capture:
             self._active_at = time.monotonic()
         return count
 
-    def _see(self, position: Lsn) -> None:
+    def _see(self, keepalive: Keepalive) -> None:
         """Between transactions and segments, all that committed before a keepalive's position has arrived."""
         if not self._builder.in_transaction:
-            self._position = max(self._position, position)
+            self._position = max(self._position, keepalive.position)
+            self._server_waits = self._server_waits or keepalive.is_awaited
 
     def _publish_waiting(self, stop: StopSignal) -> None:
         """Publish whole transactions at once while broker and apply keep up, else let the batch grow."""
@@ -294,13 +296,18 @@ class _Capture:
         return self._builder.is_empty and self._publisher.unconfirmed_count() == 0
 
     def _follow_wal(self, lease: Lease) -> None:
-        """Move an idle slot up to where the server has read; sooner when somebody waits for it."""
+        """Move an idle slot up to where the server has read; sooner when somebody waits for it.
+
+        A server that shuts down does: it goes when all its WAL is confirmed.
+        """
         self._confirm(at_once=True)
-        awaited = lease.caught_up_lsn is not None and self._position >= lease.caught_up_lsn
+        caught_up = lease.caught_up_lsn is not None and self._position >= lease.caught_up_lsn
+        awaited = caught_up or self._server_waits
         due = time.monotonic() - self._idle_at >= _IDLE_INTERVAL_SECONDS
         if self._position > self._seen_lsn and (awaited or due):
             self._record(published_lsn=self._published_lsn, seen_lsn=self._position, idle=True)
             self._idle_at = time.monotonic()
+        self._server_waits = False
 
     def _wait(self, lease: Lease, frame_count: int) -> None:
         assert self._stream is not None and self._publisher is not None

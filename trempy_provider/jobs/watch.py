@@ -22,6 +22,7 @@ from trempy_provider.replication.lsn import NO_LSN, Lsn
 logger = logging.getLogger(__name__)
 JOB = "watch"
 ADVANCE_INTERVAL_SECONDS = 10.0
+SHORTEST_INTERVAL_SECONDS = 0.5
 
 
 class SlotWatch:
@@ -46,12 +47,13 @@ class SlotWatch:
         """
         with self._lock:
             self._stream.consume_input()
-            position = NO_LSN
+            position, is_awaited = NO_LSN, False
             while (received := self._stream.next()) is not None:
                 if not isinstance(received, Keepalive):
                     return True
-                position = max(position, received.position)
-            self._advance(position)
+                position, is_awaited = max(position, received.position), is_awaited or received.is_awaited
+            self._stream.raise_if_silent()
+            self._advance(position, at_once=is_awaited)
             self._ask_for_position()
             return False
 
@@ -65,10 +67,14 @@ class SlotWatch:
             self._asked_at = time.monotonic()
             self._stream.request_keepalive()
 
-    def _advance(self, position: Lsn) -> None:
-        """Record, then confirm; a target that cannot be reached now only keeps the slot where it is."""
+    def _advance(self, position: Lsn, *, at_once: bool) -> None:
+        """Record, then confirm; a target that cannot be reached now only keeps the slot where it is.
+
+        A server that shuts down goes when all its WAL is confirmed, so it is not kept waiting.
+        """
         now = time.monotonic()
-        if position == NO_LSN or now - self._recorded_at < self._interval_seconds:
+        interval_seconds = SHORTEST_INTERVAL_SECONDS if at_once else self._interval_seconds
+        if position == NO_LSN or now - self._recorded_at < interval_seconds:
             return
         self._recorded_at = now
         try:

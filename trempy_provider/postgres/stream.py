@@ -13,7 +13,7 @@ import time
 from dataclasses import dataclass
 from struct import Struct
 
-from trempy_provider.errors import ProtocolError
+from trempy_provider.errors import ProtocolError, SourceUnavailableError
 from trempy_provider.postgres.replication_connection import ReplicationConnection, open_replication
 from trempy_provider.postgres.session import Endpoint
 from trempy_provider.replication.lsn import NO_LSN, Lsn
@@ -25,14 +25,20 @@ _KEEPALIVE_FRAME = Struct("!cQQB")
 _STATUS_UPDATE = Struct("!cQQQQB")
 _POSTGRES_EPOCH_UNIX_SECONDS = 946_684_800
 _FEEDBACK_INTERVAL_SECONDS = 10.0
+# A network may lose a connection without telling either end; as long as PostgreSQL's wal_receiver_timeout.
+SILENCE_SECONDS = 60.0
 ORIGIN_FILTER_VERSION = 16_00_00
 
 
 @dataclass(frozen=True, slots=True)
 class Keepalive:
-    """The server has read its WAL up to `position` and sent all it found there."""
+    """The server has read its WAL up to `position` and sent all it found there.
+
+    `is_awaited`: it waits for our position, as it does before it shuts down.
+    """
 
     position: Lsn
+    is_awaited: bool = False
 
 
 class ChangeStream:
@@ -41,7 +47,8 @@ class ChangeStream:
     def __init__(self, connection: ReplicationConnection, *, confirmed_lsn: Lsn) -> None:
         self._connection = connection
         self._confirmed_lsn = confirmed_lsn
-        self._last_feedback_at = time.monotonic()
+        self._last_feedback_at = self._heard_at = time.monotonic()
+        self._asked_at: float | None = None
 
     @property
     def confirmed_lsn(self) -> Lsn:
@@ -65,6 +72,7 @@ class ChangeStream:
         frame = self._connection.receive()
         if frame is None:
             return None
+        self._heard_at, self._asked_at = time.monotonic(), None
         kind = frame[0]
         if kind == _XLOG_DATA:
             return bytes(frame[_XLOG_DATA_HEADER.size :])
@@ -73,9 +81,15 @@ class ChangeStream:
         raise ProtocolError(f"unknown replication frame {bytes([kind])!r}")
 
     def read_socket(self, *, timeout_seconds: float) -> bool:
-        """Wait for the server and read what it sent; keep the connection alive meanwhile."""
+        """Wait for the server and read what it sent; keep the connection alive meanwhile.
+
+        Raise SourceUnavailableError when it has not even answered a question for long.
+        """
         self.keep_alive()
-        return self._connection.read_socket(timeout_seconds=timeout_seconds)
+        if self._connection.read_socket(timeout_seconds=timeout_seconds):
+            return True
+        self.raise_if_silent()
+        return False
 
     def keep_alive(self) -> None:
         """Tell the server in time that we are there, without reading; call it every few seconds."""
@@ -86,6 +100,21 @@ class ChangeStream:
         """Read what the socket holds without waiting (after an event loop said so)."""
         self.keep_alive()
         self._connection.consume_input()
+
+    def raise_if_silent(self) -> None:
+        """Ask a server that has been silent for long; raise SourceUnavailableError when it does not answer.
+
+        Call it when everything that has arrived was taken.
+        """
+        now = time.monotonic()
+        if self._asked_at is None:
+            if now - self._heard_at >= SILENCE_SECONDS / 2:
+                self.request_keepalive()
+                self._asked_at = now
+        elif now - self._asked_at >= SILENCE_SECONDS / 2:
+            raise SourceUnavailableError(
+                f"source: the server has sent nothing for {now - self._heard_at:.0f} s"
+            )
 
     def confirm(self, end_lsn: Lsn) -> None:
         """Let the slot forget everything before `end_lsn`, the end of a batch the broker has confirmed."""
@@ -108,7 +137,7 @@ class ChangeStream:
         _, position, _, reply_requested = _KEEPALIVE_FRAME.unpack(frame)
         if reply_requested:
             self._send_feedback()
-        return Keepalive(Lsn(position))
+        return Keepalive(Lsn(position), is_awaited=bool(reply_requested))
 
     def _send_feedback(self, *, reply_requested: bool = False) -> None:
         lsn = self._confirmed_lsn
