@@ -23,6 +23,7 @@ from trempy_provider.config.task import ReplicationTask
 from trempy_provider.errors import TargetSchemaError
 from trempy_provider.postgres.catalog import read_tables
 from trempy_provider.postgres.held_changes import hold_changes
+from trempy_provider.postgres.metadata import read_text_collation
 from trempy_provider.postgres.relation_types import read_relation_types
 from trempy_provider.postgres.session import Session, static_sql
 from trempy_provider.postgres.table_states import TableState, read_table_states
@@ -54,6 +55,7 @@ class Applier:
         self._task = task
         self._writer = open_writer(session, task)
         self._keeps_order = not silence_triggers(session)
+        self._text_collation = read_text_collation(session, task.task_name)
         self._states_version: int | None = None
         self._router = Router(task, {})
         self._tables: dict[QualifiedName, Table] = {}
@@ -225,6 +227,7 @@ class Applier:
                 task=self._task,
                 state=state,
                 target=self._target_table(state.target),
+                text_collation=self._text_collation,
             )
             self._projections[shape.payloads] = projection
         return projection

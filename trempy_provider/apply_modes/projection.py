@@ -10,22 +10,25 @@ A column that passes as it stands is staged in the target's type, so that its te
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from psycopg2 import sql
 
 from trempy_provider.apply_modes.versioned_table import VersionedTable, versioned_table
+from trempy_provider.config.compilation import CompileContext
 from trempy_provider.config.expressions import Expression, source_column
 from trempy_provider.config.table_chain import ChainColumn
 from trempy_provider.config.task import ReplicationTask
 from trempy_provider.config.value_types import ValueType
 from trempy_provider.errors import TargetSchemaError
 from trempy_provider.postgres.expression_sql import ColumnWriter, expression_sql
+from trempy_provider.postgres.plan_fitting import fit_plan
 from trempy_provider.postgres.table_plan import TablePlan, plan_relation
 from trempy_provider.postgres.table_states import TableState
 from trempy_provider.postgres.tables import Column, Table
+from trempy_provider.postgres.text_collation import BYTEWISE
 from trempy_provider.replication.messages import Relation, ReplicaIdentity, Tuple
 
 _OVERRIDES_IDENTITY = "a"  # GENERATED ALWAYS AS IDENTITY
@@ -41,6 +44,7 @@ class StagedColumn:
     name: str
     type_name: str
     position: int
+    literal_type_name: str  # without modifier: a cast to varchar(n) would cut what is too long
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,17 +101,20 @@ class Projection:
 
     `key` are the target's columns made from the source's key, empty when rows are found by all columns;
     `key_positions` are the places of the source's key in its tuple.
-    `is_plain`: every value passes as it stands, and every row.
+    `conditions` hold for the rows that belong on the target; each reads one staged column.
+    `kept` are the target's columns that hold a staged value as it stands, by the staged column's name.
     """
 
     source_oid: int
+    source_name: str
     target: sql.Identifier
     name: str
     staged: tuple[StagedColumn, ...]
     columns: tuple[ProjectedColumn, ...]
     key: tuple[ProjectedColumn, ...]
     key_positions: tuple[int, ...]
-    predicate: Expression | None
+    kept: Mapping[str, str]
+    conditions: tuple[Expression, ...]
     has_key_index: bool
     overrides_identity: bool
     rows: sql.Composed  # the target, without tables that inherit from it
@@ -117,7 +124,12 @@ class Projection:
     @property
     def is_plain(self) -> bool:
         """Tell whether every row passes, and every value as it stands."""
-        return self.predicate is None and all(column.position is not None for column in self.columns)
+        return not self.is_filtered and all(column.position is not None for column in self.columns)
+
+    @property
+    def is_filtered(self) -> bool:
+        """Tell whether some rows do not belong on the target."""
+        return bool(self.conditions)
 
     @property
     def staged_columns(self) -> tuple[tuple[str, str], ...]:
@@ -140,14 +152,26 @@ def project(
     task: ReplicationTask,
     state: TableState,
     target: Table,
+    text_collation: str = BYTEWISE,
 ) -> Projection:
     """Return the projection of a relation onto its target table; `types` are those of its columns.
 
-    Raise TargetSchemaError naming the column when the target cannot take the relation's rows.
+    Raise TargetSchemaError naming the column when the target cannot take the relation's rows,
+    ConfigurationError when a filter or a transformation does not fit the relation any more.
     """
     key_columns = _key_columns(relation, state)
-    plan = plan_relation(task, relation, source=state.source, key_columns=key_columns, types=types)
-    fitting = _Fitting(relation, types=types, plan=plan, state=state, key_columns=key_columns, target=target)
+    plan = plan_relation(
+        task,
+        relation,
+        source=state.source,
+        key_columns=key_columns,
+        types=types,
+        context=CompileContext(collation=text_collation, masks_values=False),
+    )
+    fitted = fit_plan(plan.require_complete(), target)
+    fitting = _Fitting(
+        relation, types=types, plan=fitted, state=state, key_columns=key_columns, target=target
+    )
     return fitting.projection()
 
 
@@ -189,19 +213,23 @@ class _Fitting:
         self._staged: dict[StagedColumn, int] = {}
 
     def projection(self) -> Projection:
+        for _, condition in self._plan.conditions:
+            self._stage_input(condition.columns[0])
         written = [column for column in self._plan.columns if not self._is_generated(column)]
         columns = tuple(self._project(column) for column in written)
         versions = self._plan.versions
         key = self._key(columns)
         return Projection(
             source_oid=self._relation.oid,
+            source_name=str(self._state.source),
             target=self._target.name.identifier,
             name=str(self._target.name),
             staged=tuple(self._staged),
             columns=columns,
             key=key,
             key_positions=tuple(self._positions[name] for name in self._key_columns),
-            predicate=self._plan.predicate,
+            kept={column.value.columns[0]: column.name for column in columns if column.position is not None},
+            conditions=tuple(condition for _, condition in self._plan.conditions),
             has_key_index=_has_key_index(self._target, key),
             overrides_identity=any(column.identity == _OVERRIDES_IDENTITY for column in self._target.columns),
             rows=self._target.rows,
@@ -232,11 +260,13 @@ class _Fitting:
     def _pass(self, source: str, target: Column) -> ProjectedColumn:
         """Project a value that passes as it stands."""
         position = self._positions[source]
-        is_input = source in self._inputs and self._types[position].name != target.type_name
+        is_input = source in self._inputs and self._types[position].name != target.stored_type_name
         name = f"trempy column {position}" if is_input else source
+        literal_type = target.base_type_name or target.stored_type_name
+        staged = StagedColumn(name, target.stored_type_name, position, literal_type)
         return ProjectedColumn(
             value=source_column(name),
-            staged_indexes=(self._stage(StagedColumn(name, target.stored_type_name, position)),),
+            staged_indexes=(self._stage(staged),),
             position=position,
             **_traits(target),
         )
@@ -244,7 +274,8 @@ class _Fitting:
     def _stage_input(self, source: str) -> int:
         """Stage a value that expressions read, in the source's type."""
         position = self._positions[source]
-        return self._stage(StagedColumn(source, self._types[position].name, position))
+        value_type = self._types[position]
+        return self._stage(StagedColumn(source, value_type.name, position, value_type.base_name))
 
     def _stage(self, column: StagedColumn) -> int:
         return self._staged.setdefault(column, len(self._staged))
@@ -283,10 +314,10 @@ def _traits(target: Column) -> dict[str, Any]:
 def _inputs(plan: TablePlan) -> frozenset[str]:
     """Return the source columns that expressions read."""
     computed = [column.depends_on for column in plan.columns if not column.is_as_it_stands]
-    filtered = () if plan.predicate is None else plan.predicate.columns
-    return frozenset(filtered).union(*computed)
+    filtered = [condition.columns for _, condition in plan.conditions]
+    return frozenset[str]().union(*computed, *filtered)
 
 
 def _has_key_index(target: Table, columns: tuple[ProjectedColumn, ...]) -> bool:
     wanted = {column.name for column in columns}
-    return bool(wanted) and any(set(key.columns) == wanted for key in target.keys)
+    return bool(wanted) and any(set(key.columns) == wanted and key.is_immediate for key in target.keys)

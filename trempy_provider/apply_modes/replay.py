@@ -16,6 +16,7 @@ from trempy_provider.apply_modes.row_errors import naming_table_of
 from trempy_provider.apply_modes.writers import open_writer
 from trempy_provider.config.task import ReplicationTask
 from trempy_provider.postgres.held_changes import delete_held_changes, read_held_changes
+from trempy_provider.postgres.metadata import read_text_collation
 from trempy_provider.postgres.relation_types import read_relation_types
 from trempy_provider.postgres.session import Session
 from trempy_provider.postgres.table_states import TableState
@@ -69,6 +70,7 @@ class _Replayer:
         self._writer = open_writer(session, task, recorded_as=state.target)
         self.counts = AppliedCounts(errors=self._writer.errors.counts)
         self._table = read_target_table(session, into)
+        self._text_collation = read_text_collation(session, task.task_name)
         self._projections: dict[tuple[bytes, ...], Projection] = {}
 
     def write(self, changes: Sequence[Change]) -> None:
@@ -112,5 +114,6 @@ class _Replayer:
                 task=self._task,
                 state=self._state,
                 target=self._table,
+                text_collation=self._text_collation,
             )
         return self._projections[shape.payloads]

@@ -137,6 +137,11 @@ def missing_rows(row_count: int) -> TargetStatementError:
     )
 
 
+def refused_rows(row_count: int, reason: str) -> TargetStatementError:
+    """Return the error of rows that a statement has found and that must not be."""
+    return TargetStatementError(f"{row_count} {reason} (SQLSTATE {_NO_DATA})", sqlstate=_NO_DATA)
+
+
 def skip_hint(commit_lsn: Lsn) -> str:
     """Say how to go on without a transaction."""
     return f"To go on without the whole transaction: `trempy skip SETTINGS.json --lsn {commit_lsn}`."

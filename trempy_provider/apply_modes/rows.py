@@ -29,13 +29,13 @@ def insert_row_sql(projection: Projection, row: Tuple) -> sql.Composed:
     )
 
 
-def update_row_sql(projection: Projection, change: Change) -> sql.Composed:
-    """Compose the update of the columns that were sent."""
+def update_row_sql(projection: Projection, change: Change, *, key: Tuple | None = None) -> sql.Composed:
+    """Compose the update of the columns that were sent, of the row with the key it had, or with `key`."""
     assert change.new is not None
     return sql.SQL("update {rows} t set {assignments} where {match}").format(
         rows=projection.rows,
         assignments=_sent_sql(projection, change.new),
-        match=match_row_sql(projection, change),
+        match=match_row_sql(projection, change, key=key),
     )
 
 
@@ -46,19 +46,19 @@ def delete_row_sql(projection: Projection, change: Change) -> sql.Composed:
     )
 
 
-def match_row_sql(projection: Projection, change: Change) -> sql.Composed:
+def match_row_sql(projection: Projection, change: Change, *, key: Tuple | None = None) -> sql.Composed:
     """Compose the condition that finds the row before a change in the target table t."""
     if projection.key:
-        values = change.key_before(projection.key_positions)
+        values = key or change.key_before(projection.key_positions)
         return _equal_sql(zip(projection.key, values, strict=True))
     assert change.old is not None
     values = projection.values(change.old.values)
-    return _first_sql(projection).format(
+    return first_sql(projection).format(
         rows=projection.rows, same=_identical_sql(zip(projection.columns, values, strict=True))
     )
 
 
-def _first_sql(projection: Projection) -> sql.SQL:
+def first_sql(projection: Projection) -> sql.SQL:
     """Compose the condition for one of equal rows; a ctid is a place within one partition."""
     if projection.is_partitioned:
         return sql.SQL(

@@ -3,6 +3,7 @@
 A transaction of the source gives each key it touches one state: a row, or none.
 Where that differs from the version before, the current version ends at the commit time, and another begins;
 a row that is deleted, or that leaves the filter, ends without a successor.
+Where no value that filters read was sent, a row passes as before: if it has a current version.
 An INSERT of a key that exists and a DELETE of one that does not are no errors: they leave the key as the
 source has it.
 So does an UPDATE of one that does not exist, unless values were not sent, which only the target could have.
@@ -20,12 +21,12 @@ from psycopg2 import sql
 from trempy_provider.apply_modes.modes import APPLY_MODES
 from trempy_provider.apply_modes.projection import ProjectedColumn, Projection
 from trempy_provider.apply_modes.row_errors import RowErrors, is_row_error, missing_rows
-from trempy_provider.apply_modes.statements import column_of, values_sql
+from trempy_provider.apply_modes.statements import UNSENT, passing_sql, values_sql, whole_mask
+from trempy_provider.apply_modes.unsent_values import filled_sql, require_known, unfiltered_sql
 from trempy_provider.apply_modes.version_tables import VersionTables
-from trempy_provider.apply_modes.versioned_table import VersionedColumn, VersionedTable
+from trempy_provider.apply_modes.versioned_table import VersionedTable
 from trempy_provider.apply_modes.versions import close_all_sql, last_version_sql, write_versions
 from trempy_provider.config.task import ReplicationTask
-from trempy_provider.postgres.expression_sql import expression_sql
 from trempy_provider.postgres.session import Session
 from trempy_provider.postgres.staging import MASK_COLUMN, OPERATION_COLUMN, StagedRow, StagingTables
 from trempy_provider.postgres.tables import QualifiedName, Table
@@ -121,12 +122,14 @@ class VersionWriter:
         self._statement = sql.SQL("copy states of {} from stdin").format(projection.target)
         rows = list(_staged_rows(projection, group))
         staging, counts = self._staging.stage(projection.name, _staged_columns(projection), rows)
+        for mask, _ in counts.masks(_PRESENT):
+            require_known(projection, mask[: len(projection.staged)])
         states, versions = self._tables.pair_of(table)
         self._plan_joins("off")
         self._run(present_states_sql(projection, table, staging=staging, states=states))
-        if projection.predicate is not None or counts.count(_ABSENT):
+        if projection.is_filtered or counts.count(_ABSENT):
             self._run(absent_states_sql(projection, table, staging=staging, states=states))
-        if any("u" in mask for mask, _ in counts.masks(_PRESENT)):
+        if any(UNSENT in mask for mask, _ in counts.masks(_PRESENT)):
             self._fill(projection, table, states)
         write_versions(self._run, table, states=states, versions=versions)
 
@@ -135,6 +138,8 @@ class VersionWriter:
         self._plan_joins("on")
         self._run(fill_states_sql(projection, table, states))
         self._plan_joins("off")
+        if projection.is_filtered:
+            self._run(drop_absent_states_sql(projection, table, states))
         lacking = self._run(lacking_states_sql(table, states))
         if lacking:
             raise missing_rows(lacking)
@@ -191,11 +196,22 @@ def fill_states_sql(projection: Projection, table: VersionedTable, states: sql.I
         "where s.{carried} = o.{number} and l.{end} is null",
         states=states,
         assignments=sql.SQL(", ").join(
-            _filled_sql(column, versioned, table)
+            filled_sql(projection, column, versioned, table)
             for column, versioned in zip(projection.columns, table.columns, strict=True)
             if column not in key
         ),
         last=last_version_sql(table, of="o"),
+    )
+
+
+def drop_absent_states_sql(
+    projection: Projection, table: VersionedTable, states: sql.Identifier
+) -> sql.Composed:
+    """Compose the removal of states of rows that did not pass, and of which no filter reads what was sent."""
+    return table.fill(
+        "delete from {states} s where {carried} is not null and {unfiltered}",
+        states=states,
+        unfiltered=unfiltered_sql(projection, table.fill("s.{mask}")),
     )
 
 
@@ -227,24 +243,13 @@ def _staged_columns(projection: Projection) -> tuple[tuple[str, str], ...]:
 
 def _belongs_sql(projection: Projection) -> sql.Composed:
     is_present = sql.SQL("s.{} = {}").format(sql.Identifier(OPERATION_COLUMN), sql.Literal(_PRESENT))
-    if projection.predicate is None:
+    passing = passing_sql(projection, whole_mask(projection))
+    if not passing:
         return is_present
-    predicate = expression_sql(projection.predicate, column_of("s"))
-    return sql.SQL("{} and ({}) is true").format(is_present, predicate)
-
-
-def _filled_sql(column: ProjectedColumn, versioned: VersionedColumn, table: VersionedTable) -> sql.Composed:
-    """Compose the assignment of a column that comes from the version when an input of it was not sent."""
-    return table.fill(
-        "{name} = case when {unsent} then {former} else s.{name} end",
-        name=column.identifier,
-        former=versioned.value_sql("l"),
-        unsent=sql.SQL(" or ").join(
-            table.fill("substr(s.{mask}, {place}, 1) = 'u'", place=sql.Literal(index + 1))
-            for index in column.staged_indexes
-        )
-        if column.staged_indexes
-        else sql.SQL("false"),
+    return sql.SQL("{} and ({} or ({}) is true)").format(
+        is_present,
+        unfiltered_sql(projection, sql.SQL("s.{}").format(sql.Identifier(MASK_COLUMN))),
+        sql.SQL(" and ").join(passing),
     )
 
 

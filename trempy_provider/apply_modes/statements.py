@@ -1,4 +1,8 @@
-"""Statements that bring changes into a target table, as values."""
+"""Statements that bring changes into a target table, as values.
+
+A statement reads rows of the source's shape, called `s`: a staging table, or the values of one row.
+It finds the target's rows, called `t`, by the key, and writes what the projection makes of `s`.
+"""
 
 from __future__ import annotations
 
@@ -8,21 +12,28 @@ from dataclasses import dataclass
 from psycopg2 import sql
 
 from trempy_provider.apply_modes.projection import ProjectedColumn, Projection
-from trempy_provider.postgres.expression_sql import ColumnWriter
+from trempy_provider.postgres.expression_sql import ColumnWriter, expression_sql
 from trempy_provider.postgres.staging import MASK_COLUMN, OPERATION_COLUMN
+from trempy_provider.postgres.translation import TargetStatementError
 from trempy_provider.replication.changes import Operation
 from trempy_provider.replication.net_changes import NetChange
 
 _LETTERS = {Operation.INSERT: "I", Operation.UPDATE: "U", Operation.DELETE: "D"}
 CAME_AND_WENT = "G"
+SENT, UNSENT = ".", "u"
+_NO_DATA = "02000"
 
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """A statement and how many rows it has to touch; None: any number."""
+    """A statement and how many rows it has to touch; None: any number.
+
+    With a `refusal`, any row that it finds is an error of that text.
+    """
 
     query: sql.Composed
     expected_rows: int | None
+    refusal: str | None = None
 
 
 def staged_letter(net: NetChange) -> str:
@@ -47,13 +58,6 @@ def values_sql(columns: Iterable[ProjectedColumn], row: str) -> sql.Composed:
     return sql.SQL(", ").join(column.value_sql(column_of(row)) for column in columns)
 
 
-def assignments_sql(columns: Iterable[ProjectedColumn], row: str) -> sql.Composed:
-    """Compose `name = value` for each column, the value made from the staged row called `row`."""
-    return sql.SQL(", ").join(
-        sql.SQL("{} = {}").format(column.identifier, column.value_sql(column_of(row))) for column in columns
-    )
-
-
 def match_sql(projection: Projection, row: str) -> sql.Composed:
     """Compose the condition that a target row t has the key of the staged row called `row`."""
     return sql.SQL(" and ").join(
@@ -61,15 +65,81 @@ def match_sql(projection: Projection, row: str) -> sql.Composed:
     )
 
 
-def sent_columns(projection: Projection, mask: str) -> list[ProjectedColumn]:
-    """Return the columns, without the key's, all of whose values were sent according to a mask."""
-    if len(mask) != len(projection.staged):
-        raise ValueError(f"a mask of {len(mask)} letters for {len(projection.staged)} staged columns")
+def missing_sql(projection: Projection, row: str) -> sql.Composed:
+    """Compose the condition that no target row has the key of the staged row called `row`."""
+    return sql.SQL("not exists (select from {rows} t where {match})").format(
+        rows=projection.rows, match=match_sql(projection, row)
+    )
+
+
+def passing_sql(projection: Projection, mask: str) -> list[sql.Composable]:
+    """Compose the conditions that a row passes the filters after an update with this mask.
+
+    What was not sent has not changed, and the target's row has it.
+    When no filter reads anything sent, a row passes as before: what is there stays, what is not stays away.
+    """
+    if not sent_conditions(projection, mask):
+        return []
+    unsent = unsent_names(projection, mask)
     return [
+        expression_sql(condition, _writer(projection, unsent, reader="a filter"))
+        for condition in projection.conditions
+    ]
+
+
+def sent_conditions(projection: Projection, mask: str) -> list[sql.Composable]:
+    """Compose those conditions on a staged row s that read what was sent."""
+    unsent = unsent_names(projection, mask)
+    return [
+        expression_sql(condition, column_of("s"))
+        for condition in projection.conditions
+        if unsent.isdisjoint(condition.columns)
+    ]
+
+
+def failing_sql(conditions: Sequence[sql.Composable]) -> sql.Composed:
+    """Compose the condition that not all of some conditions hold."""
+    return sql.SQL("({}) is not true").format(sql.SQL(" and ").join(conditions))
+
+
+def whole_mask(projection: Projection) -> str:
+    """Return the mask of rows all of whose values were sent."""
+    return SENT * len(projection.staged)
+
+
+def assignments_sql(projection: Projection, mask: str, *, with_key: bool = False) -> sql.Composed:
+    """Compose the assignments of what was sent of a staged row s; the key's, too, where it may change.
+
+    A value made of several columns takes those not sent from the target's row, if they are there as they
+    stand; else raise TargetStatementError.
+    When nothing is to be assigned, the key is, to itself.
+    """
+    unsent = unsent_names(projection, mask)
+    written = [
         column
         for column in projection.columns
-        if column not in projection.key and all(mask[i] != "u" for i in column.staged_indexes)
+        if (with_key or column not in projection.key) and _is_written(column, mask)
     ]
+    return sql.SQL(", ").join(
+        sql.SQL("{} = {}").format(column.identifier, _assigned_sql(projection, column, unsent))
+        for column in written or projection.key or projection.columns[:1]
+    )
+
+
+def insert_sql(
+    projection: Projection, source: sql.Composable, conditions: Sequence[sql.Composable]
+) -> sql.Composed:
+    """Compose the insertion of rows from a source called s, in its order."""
+    return sql.SQL(
+        "insert into {target} ({columns}) {overriding}select {values} from {source} s{where}"
+    ).format(
+        target=projection.target,
+        columns=names_sql(projection.columns),
+        overriding=overriding_sql(projection),
+        values=values_sql(projection.columns, "s"),
+        source=source,
+        where=where_sql(conditions),
+    )
 
 
 def overriding_sql(projection: Projection) -> sql.SQL:
@@ -77,63 +147,59 @@ def overriding_sql(projection: Projection) -> sql.SQL:
     return sql.SQL("overriding system value ") if projection.overrides_identity else sql.SQL("")
 
 
-def staged_insert_sql(
-    projection: Projection, staging: sql.Identifier, operations: Sequence[str]
-) -> sql.Composed:
-    """Compose the insertion of staged rows of some operations, in the order of their staging."""
-    return sql.SQL(
-        "insert into {target} ({columns}) {overriding}select {staged} from {staging} s where {operation}"
-    ).format(
-        target=projection.target,
-        columns=names_sql(projection.columns),
-        overriding=overriding_sql(projection),
-        staged=values_sql(projection.columns, "s"),
-        staging=staging,
-        operation=_operation_sql(operations),
+def where_sql(conditions: Sequence[sql.Composable]) -> sql.Composable:
+    """Compose the WHERE clause of conditions that must all hold, if there are any."""
+    return sql.SQL(" where ") + sql.SQL(" and ").join(conditions) if conditions else sql.SQL("")
+
+
+def unsent_error(projection: Projection, reader: str, name: str) -> TargetStatementError:
+    """Return the error of a row whose value cannot be made of what was sent."""
+    return TargetStatementError(
+        f"{reader} reads {name}, which the source did not send: it is unchanged and stored out of line; "
+        f"{projection.source_name} needs REPLICA IDENTITY FULL (SQLSTATE {_NO_DATA})",
+        sqlstate=_NO_DATA,
+        hint=f"On the source: alter table {projection.source_name} replica identity full;",
     )
 
 
-def staged_update_sql(projection: Projection, staging: sql.Identifier, mask: str) -> sql.Composed:
-    """Compose the update from staged rows with one mask; its unchanged columns are left alone."""
-    written = sent_columns(projection, mask)
-    return sql.SQL(
-        "update {rows} t set {assignments} from {staging} s "
-        "where s.{operation} = 'U' and s.{mask_column} = {mask} and {match}"
-    ).format(
-        rows=projection.rows,
-        assignments=assignments_sql(written or projection.key, "s"),
-        staging=staging,
-        operation=sql.Identifier(OPERATION_COLUMN),
-        mask_column=sql.Identifier(MASK_COLUMN),
-        mask=sql.Literal(mask),
-        match=match_sql(projection, "s"),
-    )
+def unsent_names(projection: Projection, mask: str) -> set[str]:
+    """Return the staged columns whose values were not sent according to a mask."""
+    if len(mask) != len(projection.staged):
+        raise ValueError(f"a mask of {len(mask)} letters for {len(projection.staged)} staged columns")
+    return {column.name for column, letter in zip(projection.staged, mask, strict=True) if letter == UNSENT}
 
 
-def staged_delete_sql(
-    projection: Projection, staging: sql.Identifier, operations: Sequence[str] = "D"
-) -> sql.Composed:
-    """Compose the deletion of the rows whose keys are staged as deleted."""
-    return sql.SQL("delete from {rows} t using {staging} s where {staged} and {match}").format(
-        rows=projection.rows,
-        staging=staging,
-        staged=_operation_sql(operations),
-        match=match_sql(projection, "s"),
-    )
+def _is_written(column: ProjectedColumn, mask: str) -> bool:
+    """Tell whether a column gets a value: not when nothing of what it is made of was sent."""
+    indexes = column.staged_indexes
+    return not indexes or any(mask[i] != UNSENT for i in indexes)
 
 
-def staged_came_and_went_sql(projection: Projection, staging: sql.Identifier) -> sql.Composed:
-    """Compose the search for rows that were inserted and deleted again: there must be none."""
-    return sql.SQL("select from {rows} t join {staging} s on {match} where {staged}").format(
-        rows=projection.rows,
-        staging=staging,
-        staged=_operation_sql(CAME_AND_WENT),
-        match=match_sql(projection, "s"),
-    )
+def _assigned_sql(projection: Projection, column: ProjectedColumn, unsent: set[str]) -> sql.Composable:
+    return column.value_sql(_writer(projection, unsent, reader=f"column {column.name}"))
 
 
-def _operation_sql(letters: Sequence[str]) -> sql.Composed:
+def _writer(projection: Projection, unsent: set[str], *, reader: str) -> ColumnWriter:
+    """Return the writer of columns of s that takes what was not sent from the target's row t."""
+
+    def write(name: str) -> sql.Composable:
+        if name not in unsent:
+            return column_of("s")(name)
+        if name not in projection.kept:
+            raise unsent_error(projection, reader, name)
+        return column_of("t")(projection.kept[name])
+
+    return write
+
+
+def operation_sql(letters: Sequence[str]) -> sql.Composed:
+    """Compose the condition that a staged row s has one of some operations."""
     return sql.SQL("s.{operation} in ({letters})").format(
         operation=sql.Identifier(OPERATION_COLUMN),
         letters=sql.SQL(", ").join(sql.Literal(letter) for letter in letters),
     )
+
+
+def mask_sql(mask: str) -> sql.Composed:
+    """Compose the condition that a staged row s has a mask."""
+    return sql.SQL("s.{} = {}").format(sql.Identifier(MASK_COLUMN), sql.Literal(mask))

@@ -14,7 +14,7 @@ from psycopg2 import sql
 
 from trempy_provider.apply_modes.modes import APPLY_MODES, RowMode
 from trempy_provider.apply_modes.projection import Projection
-from trempy_provider.apply_modes.row_errors import RowErrors, is_row_error, missing_rows
+from trempy_provider.apply_modes.row_errors import RowErrors, is_row_error, missing_rows, refused_rows
 from trempy_provider.apply_modes.statements import Statement, staged_letter
 from trempy_provider.config.task import ReplicationTask
 from trempy_provider.postgres.session import Session
@@ -137,6 +137,7 @@ class TableWriter:
 
     def _run(self, statement: Statement) -> None:
         touched = self._session.execute(statement.query)
+        _raise_refusal(statement, touched)
         if statement.expected_rows is not None and touched != statement.expected_rows:
             raise missing_rows(statement.expected_rows - touched)
 
@@ -156,6 +157,7 @@ class TableWriter:
         for statement in self._mode.row_statements(projection, change):
             tried.append(statement)
             touched = self._session.execute(statement.query)
+            _raise_refusal(statement, touched)
             if statement.expected_rows is None or touched >= statement.expected_rows:
                 return
         raise missing_rows(1)
@@ -167,6 +169,11 @@ def truncate_sql(targets: Iterable[Table], *, restart_identity: bool) -> sql.Com
         tables=sql.SQL(", ").join(table.rows for table in targets),
         restart=sql.SQL(" restart identity" if restart_identity else ""),
     )
+
+
+def _raise_refusal(statement: Statement, touched: int) -> None:
+    if statement.refusal is not None and touched:
+        raise refused_rows(touched, statement.refusal)
 
 
 def _staged_row(projection: Projection, net: NetChange) -> StagedRow:

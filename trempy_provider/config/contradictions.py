@@ -8,9 +8,11 @@ from functools import cached_property
 
 from trempy_provider.config.choices import ApplyModeName, ReplicationType
 from trempy_provider.config.column_flow import find_column_problems
+from trempy_provider.config.compilation import CompileContext
 from trempy_provider.config.filters import TableFilter
 from trempy_provider.config.options import TaskOptions
 from trempy_provider.config.reference_index import ReferenceIndex
+from trempy_provider.config.table_chain import TableChain
 from trempy_provider.config.tables import WILDCARD, TableReference, TableSelection
 from trempy_provider.config.transformations import (
     ModifySchemaName,
@@ -162,16 +164,11 @@ def _scd2_columns(task: TaskOptions | None) -> tuple[str, ...]:
 
 
 def _target_of(parts: SettingsParts, table: TableSelection) -> tuple[str, str]:
-    schema_name, table_name = table.schema_name, table.table_name
+    chain = TableChain(table.schema_name, table.table_name)
     for _, change in parts.transformations_of(table.schema_name, table.table_name):
-        match change.settings:
-            case ModifySchemaName(contract=contract):
-                schema_name = contract.target_schema_name
-            case ModifyTableName(contract=renaming):
-                table_name = renaming.target_table_name
-            case _:
-                pass
-    return schema_name, table_name
+        if isinstance(change.settings, ModifySchemaName | ModifyTableName):
+            change.settings.apply_to(chain, CompileContext())
+    return chain.schema_name, chain.table_name
 
 
 _CHECKS: tuple[Callable[[SettingsParts], Iterator[FieldProblem]], ...] = (

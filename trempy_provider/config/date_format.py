@@ -7,7 +7,7 @@ that to_char counts otherwise or not at all (`%U`, `%W`, `%w`, `%C`, `%e`, `%k`,
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -74,6 +74,15 @@ def parse_date_format(text: str) -> tuple[DateFormatPart, ...]:
     if not any(part.is_pattern for part in parts):
         raise DateFormatError("has no format code, so every date would become the same text")
     return parts
+
+
+def to_char_format(parts: Iterable[DateFormatPart]) -> str:
+    """Return the format for to_char; text is quoted, and an empty text keeps patterns apart."""
+    return '""'.join(part.text if part.is_pattern else _quoted(part.text) for part in parts)
+
+
+def _quoted(text: str) -> str:
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def _part(piece: str) -> DateFormatPart:

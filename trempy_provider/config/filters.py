@@ -5,11 +5,15 @@ All filters of a table must hold for a row to be on the target.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 from pydantic.config import JsonDict
 
+from trempy_provider.config.comparisons import by_day, compared, listed, ordered, ranged, searched
+from trempy_provider.config.compilation import CompileContext, TypedValue
+from trempy_provider.config.expressions import Expression, compose
 from trempy_provider.config.fields import Day, Name, Ordered, Scalar, SettingsModel, Text, refused
 from trempy_provider.config.tables import TableReference
 
@@ -30,6 +34,16 @@ class Filter(SettingsModel, json_schema_extra=_allow_leftovers):
 
     description: Text = Field(default="", description="What the filter is for, in your own words.")
     column_name: Name = Field(description="Column of the source table that is compared.")
+
+    def to_sql(self, value: TypedValue, context: CompileContext) -> Expression:
+        """Return the condition on the column's value; null counts as not fulfilled.
+
+        Raise UnsuitableTypeError when the filter makes no sense for the type.
+        """
+        return compose("({condition})", condition=self._condition(value, context))
+
+    @abstractmethod
+    def _condition(self, value: TypedValue, context: CompileContext) -> Expression: ...
 
     @model_validator(mode="before")
     @classmethod
@@ -90,11 +104,17 @@ class Equals(_ScalarFilter):
 
     kind: Literal["equals"] = Field(alias="filter_type", description=KIND_DESCRIPTION)
 
+    def _condition(self, value: TypedValue, _context: CompileContext) -> Expression:
+        return compared(value, "=", self.value)
+
 
 class NotEquals(_ScalarFilter):
     """Keep rows whose column differs from the value."""
 
     kind: Literal["not_equals"] = Field(alias="filter_type", description=KIND_DESCRIPTION)
+
+    def _condition(self, value: TypedValue, _context: CompileContext) -> Expression:
+        return compared(value, "<>", self.value)
 
 
 class GreaterThan(_OrderedFilter):
@@ -102,11 +122,17 @@ class GreaterThan(_OrderedFilter):
 
     kind: Literal["greater_than"] = Field(alias="filter_type", description=KIND_DESCRIPTION)
 
+    def _condition(self, value: TypedValue, context: CompileContext) -> Expression:
+        return ordered(value, ">", self.value, context=context)
+
 
 class GreaterThanOrEqual(_OrderedFilter):
     """Keep rows whose column is the value or greater."""
 
     kind: Literal["greater_than_or_equal"] = Field(alias="filter_type", description=KIND_DESCRIPTION)
+
+    def _condition(self, value: TypedValue, context: CompileContext) -> Expression:
+        return ordered(value, ">=", self.value, context=context)
 
 
 class LessThan(_OrderedFilter):
@@ -114,11 +140,17 @@ class LessThan(_OrderedFilter):
 
     kind: Literal["less_than"] = Field(alias="filter_type", description=KIND_DESCRIPTION)
 
+    def _condition(self, value: TypedValue, context: CompileContext) -> Expression:
+        return ordered(value, "<", self.value, context=context)
+
 
 class LessThanOrEqual(_OrderedFilter):
     """Keep rows whose column is the value or less."""
 
     kind: Literal["less_than_or_equal"] = Field(alias="filter_type", description=KIND_DESCRIPTION)
+
+    def _condition(self, value: TypedValue, context: CompileContext) -> Expression:
+        return ordered(value, "<=", self.value, context=context)
 
 
 class In(_ListFilter):
@@ -126,11 +158,17 @@ class In(_ListFilter):
 
     kind: Literal["in"] = Field(alias="filter_type", description=KIND_DESCRIPTION)
 
+    def _condition(self, value: TypedValue, _context: CompileContext) -> Expression:
+        return listed(value, "in", self.values)
+
 
 class NotIn(_ListFilter):
     """Keep rows whose column is none of the values."""
 
     kind: Literal["not_in"] = Field(alias="filter_type", description=KIND_DESCRIPTION)
+
+    def _condition(self, value: TypedValue, _context: CompileContext) -> Expression:
+        return listed(value, "not in", self.values)
 
 
 class Between(_RangeFilter):
@@ -138,11 +176,19 @@ class Between(_RangeFilter):
 
     kind: Literal["between"] = Field(alias="filter_type", description=KIND_DESCRIPTION)
 
+    def _condition(self, value: TypedValue, context: CompileContext) -> Expression:
+        ends = (self.lower, self.upper)
+        return ranged(value, "between", ends, context=context)
+
 
 class NotBetween(_RangeFilter):
     """Keep rows whose column lies outside the range."""
 
     kind: Literal["not_between"] = Field(alias="filter_type", description=KIND_DESCRIPTION)
+
+    def _condition(self, value: TypedValue, context: CompileContext) -> Expression:
+        ends = (self.lower, self.upper)
+        return ranged(value, "not between", ends, context=context)
 
 
 class IsNull(Filter):
@@ -150,11 +196,17 @@ class IsNull(Filter):
 
     kind: Literal["is_null"] = Field(alias="filter_type", description=KIND_DESCRIPTION)
 
+    def _condition(self, value: TypedValue, _context: CompileContext) -> Expression:
+        return compose("{value} is null", value=value.sql)
+
 
 class IsNotNull(Filter):
     """Keep rows whose column is not null."""
 
     kind: Literal["is_not_null"] = Field(alias="filter_type", description=KIND_DESCRIPTION)
+
+    def _condition(self, value: TypedValue, _context: CompileContext) -> Expression:
+        return compose("{value} is not null", value=value.sql)
 
 
 class StartsWith(_TextFilter):
@@ -162,11 +214,18 @@ class StartsWith(_TextFilter):
 
     kind: Literal["starts_with"] = Field(alias="filter_type", description=KIND_DESCRIPTION)
 
+    def _condition(self, value: TypedValue, _context: CompileContext) -> Expression:
+        return searched("starts_with({value}, {text})", value, self.value)
+
 
 class EndsWith(_TextFilter):
     """Keep rows whose column ends with the text."""
 
     kind: Literal["ends_with"] = Field(alias="filter_type", description=KIND_DESCRIPTION)
+
+    def _condition(self, value: TypedValue, _context: CompileContext) -> Expression:
+        template = "right({value}, char_length({text})) = {text}"
+        return searched(template, value, self.value)
 
 
 class Contains(_TextFilter):
@@ -174,11 +233,17 @@ class Contains(_TextFilter):
 
     kind: Literal["contains"] = Field(alias="filter_type", description=KIND_DESCRIPTION)
 
+    def _condition(self, value: TypedValue, _context: CompileContext) -> Expression:
+        return searched("strpos({value}, {text}) > 0", value, self.value)
+
 
 class NotContains(_TextFilter):
     """Keep rows whose column does not contain the text."""
 
     kind: Literal["not_contains"] = Field(alias="filter_type", description=KIND_DESCRIPTION)
+
+    def _condition(self, value: TypedValue, _context: CompileContext) -> Expression:
+        return searched("strpos({value}, {text}) = 0", value, self.value)
 
 
 class DateEquals(_DayFilter):
@@ -186,11 +251,17 @@ class DateEquals(_DayFilter):
 
     kind: Literal["date_equals"] = Field(alias="filter_type", description=KIND_DESCRIPTION)
 
+    def _condition(self, value: TypedValue, _context: CompileContext) -> Expression:
+        return by_day(value, "=", self.value)
+
 
 class DateNotEquals(_DayFilter):
     """Keep rows whose column is on another day."""
 
     kind: Literal["date_not_equals"] = Field(alias="filter_type", description=KIND_DESCRIPTION)
+
+    def _condition(self, value: TypedValue, _context: CompileContext) -> Expression:
+        return by_day(value, "<>", self.value)
 
 
 class DateGreaterThan(_DayFilter):
@@ -198,11 +269,17 @@ class DateGreaterThan(_DayFilter):
 
     kind: Literal["date_greater_than"] = Field(alias="filter_type", description=KIND_DESCRIPTION)
 
+    def _condition(self, value: TypedValue, _context: CompileContext) -> Expression:
+        return by_day(value, ">", self.value)
+
 
 class DateGreaterThanOrEqual(_DayFilter):
     """Keep rows whose column is on the day or after."""
 
     kind: Literal["date_greater_than_or_equal"] = Field(alias="filter_type", description=KIND_DESCRIPTION)
+
+    def _condition(self, value: TypedValue, _context: CompileContext) -> Expression:
+        return by_day(value, ">=", self.value)
 
 
 class DateLessThan(_DayFilter):
@@ -210,11 +287,17 @@ class DateLessThan(_DayFilter):
 
     kind: Literal["date_less_than"] = Field(alias="filter_type", description=KIND_DESCRIPTION)
 
+    def _condition(self, value: TypedValue, _context: CompileContext) -> Expression:
+        return by_day(value, "<", self.value)
+
 
 class DateLessThanOrEqual(_DayFilter):
     """Keep rows whose column is on the day or before."""
 
     kind: Literal["date_less_than_or_equal"] = Field(alias="filter_type", description=KIND_DESCRIPTION)
+
+    def _condition(self, value: TypedValue, _context: CompileContext) -> Expression:
+        return by_day(value, "<=", self.value)
 
 
 class DateBetween(_DayRangeFilter):
@@ -222,11 +305,17 @@ class DateBetween(_DayRangeFilter):
 
     kind: Literal["date_between"] = Field(alias="filter_type", description=KIND_DESCRIPTION)
 
+    def _condition(self, value: TypedValue, _context: CompileContext) -> Expression:
+        return by_day(value, "between", self.lower, self.upper)
+
 
 class DateNotBetween(_DayRangeFilter):
     """Keep rows whose column is on a day outside the range."""
 
     kind: Literal["date_not_between"] = Field(alias="filter_type", description=KIND_DESCRIPTION)
+
+    def _condition(self, value: TypedValue, _context: CompileContext) -> Expression:
+        return by_day(value, "not between", self.lower, self.upper)
 
 
 def _comparable_ends(lower: str | float, upper: str | float) -> tuple[float, float] | tuple[None, None]:

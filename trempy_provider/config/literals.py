@@ -8,8 +8,26 @@ from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from types import MappingProxyType
 
+from trempy_provider.config import value_types
 from trempy_provider.config.choices import LiteralType
+from trempy_provider.config.value_types import ValueType
 
+LITERAL_TYPES: Mapping[LiteralType, ValueType] = MappingProxyType(
+    {
+        LiteralType.SMALLINT: value_types.SMALLINT,
+        LiteralType.INTEGER: value_types.INTEGER,
+        LiteralType.BIGINT: value_types.BIGINT,
+        LiteralType.REAL: value_types.REAL,
+        LiteralType.DOUBLE_PRECISION: value_types.DOUBLE_PRECISION,
+        LiteralType.NUMERIC: value_types.NUMERIC,
+        LiteralType.CHARACTER_VARYING: value_types.CHARACTER_VARYING,
+        LiteralType.VARCHAR: value_types.CHARACTER_VARYING,
+        LiteralType.TEXT: value_types.TEXT,
+        LiteralType.BOOLEAN: value_types.BOOLEAN,
+        LiteralType.DATE: value_types.DATE,
+        LiteralType.TIMESTAMP: value_types.TIMESTAMP,
+    }
+)
 _BOOLEAN_TEXTS = frozenset({"true", "false", "t", "f", "yes", "no", "y", "n", "on", "off", "1", "0"})
 _TIMESTAMP = re.compile(r"\d{4}-\d{2}-\d{2}([ T]\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?)?", re.ASCII)
 

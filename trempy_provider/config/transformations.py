@@ -6,11 +6,13 @@ What happens to the value of a column, and what a new column holds, is in `opera
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
+from trempy_provider.config.compilation import CompileContext, UnsuitableError
 from trempy_provider.config.fields import (
     Name,
     Priority,
@@ -19,7 +21,8 @@ from trempy_provider.config.fields import (
     check_distinct,
     refused,
 )
-from trempy_provider.config.operations import ColumnOperation, ValueOperation
+from trempy_provider.config.operations import ColumnOperation, MaskOperation, ValueOperation
+from trempy_provider.config.table_chain import TableChain
 from trempy_provider.config.tables import TableReference
 
 KIND_DESCRIPTION = "What the transformation changes."
@@ -64,12 +67,22 @@ class Transformation(SettingsModel):
     description: Text = Field(default="", description="What the transformation is for, in your own words.")
     priority: Priority = Field(default=2, description="Order of application, from 0 (first) to 4 (last).")
 
+    def apply_to(self, table: TableChain, context: CompileContext) -> None:
+        """Change the table as it stands; raise UnsuitableError when that cannot be."""
+        self._change(table, context)
+
+    @abstractmethod
+    def _change(self, table: TableChain, context: CompileContext) -> None: ...
+
 
 class ModifySchemaName(Transformation):
     """Put the table into another schema on the target."""
 
     kind: Literal["modify_schema_name"] = Field(alias="transformation_type", description=KIND_DESCRIPTION)
     contract: SchemaNameContract = Field(description="The new schema.")
+
+    def _change(self, table: TableChain, _context: CompileContext) -> None:
+        table.schema_name = self.contract.target_schema_name
 
 
 class ModifyTableName(Transformation):
@@ -78,12 +91,18 @@ class ModifyTableName(Transformation):
     kind: Literal["modify_table_name"] = Field(alias="transformation_type", description=KIND_DESCRIPTION)
     contract: TableNameContract = Field(description="The new name.")
 
+    def _change(self, table: TableChain, _context: CompileContext) -> None:
+        table.table_name = self.contract.target_table_name
+
 
 class ModifyColumnName(Transformation):
     """Give a column another name on the target."""
 
     kind: Literal["modify_column_name"] = Field(alias="transformation_type", description=KIND_DESCRIPTION)
     contract: ColumnNameContract = Field(description="The column and its new name.")
+
+    def _change(self, table: TableChain, _context: CompileContext) -> None:
+        table.rename_column(self.contract.column_name, self.contract.target_column_name)
 
 
 class AddPrimaryKey(Transformation):
@@ -92,12 +111,18 @@ class AddPrimaryKey(Transformation):
     kind: Literal["add_primary_key"] = Field(alias="transformation_type", description=KIND_DESCRIPTION)
     contract: KeyContract = Field(description="The columns that enter the key.")
 
+    def _change(self, table: TableChain, _context: CompileContext) -> None:
+        table.add_to_key(self.contract.column_names)
+
 
 class RemovePrimaryKey(Transformation):
     """Take columns out of the target's primary key."""
 
     kind: Literal["remove_primary_key"] = Field(alias="transformation_type", description=KIND_DESCRIPTION)
     contract: KeyContract = Field(description="The columns that leave the key.")
+
+    def _change(self, table: TableChain, _context: CompileContext) -> None:
+        table.remove_from_key(self.contract.column_names)
 
 
 class ModifyColumnValue(Transformation):
@@ -106,12 +131,27 @@ class ModifyColumnValue(Transformation):
     kind: Literal["modify_column_value"] = Field(alias="transformation_type", description=KIND_DESCRIPTION)
     contract: ValueOperation = Field(description="The column and the operation on it.")
 
+    def _change(self, table: TableChain, context: CompileContext) -> None:
+        column = table.column(self.contract.column_name)
+        if not isinstance(self.contract, MaskOperation):
+            table.change_value(column.name, self.contract.to_sql(column.typed, context))
+        elif column.origin is None:  # of the others the masks are applied already
+            raise UnsuitableError("only columns of the source are masked; this one is made on the target")
+
 
 class CreateColumn(Transformation):
     """Add a column on the target."""
 
     kind: Literal["create_column"] = Field(alias="transformation_type", description=KIND_DESCRIPTION)
     contract: ColumnOperation = Field(description="The new column and what it holds.")
+
+    def _change(self, table: TableChain, context: CompileContext) -> None:
+        values = [table.column(name).typed for name in self.contract.inputs]
+        table.create_column(
+            self.contract.new_column_name,
+            self.contract.to_sql(values, context),
+            is_momentary=self.contract.is_momentary or table.is_momentary(self.contract.inputs),
+        )
 
 
 TransformationSettings = Annotated[

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from trempy_provider.config.choices import SchemaEvolution
+from trempy_provider.config.operations import MaskOperation
 from trempy_provider.config.task import ReplicationTask
-from trempy_provider.config.transformations import CreateColumn, ModifyColumnValue, TransformationSettings
+from trempy_provider.config.transformations import ModifyColumnValue
 from trempy_provider.config.wording import show
 from trempy_provider.errors import FieldProblem, UnsupportedOptionError
 
@@ -15,7 +16,7 @@ _REASON = "not executed by this version"
 
 def find_unsupported(task: ReplicationTask) -> list[FieldProblem]:
     """Return every option of the task that this version does not execute."""
-    return [*_task_options(task), *_filters(task), *_transformations(task)]
+    return [*_task_options(task), *_masks(task)]
 
 
 def refuse_unsupported(task: ReplicationTask, *, origin: str) -> None:
@@ -39,18 +40,10 @@ def _task_options(task: ReplicationTask) -> Iterator[FieldProblem]:
         yield FieldProblem("task.cdc_settings.schema_evolution", _REASON, seen, "stop")
 
 
-def _filters(task: ReplicationTask) -> Iterator[FieldProblem]:
-    for i, entry in enumerate(task.filters):
-        yield FieldProblem(f"filters[{i}].settings.filter_type", _REASON, show(entry.settings.kind))
-
-
-def _transformations(task: ReplicationTask) -> Iterator[FieldProblem]:
+def _masks(task: ReplicationTask) -> Iterator[FieldProblem]:
     for i, entry in enumerate(task.transformations):
-        key, kind = _kind_of(entry.settings)
-        yield FieldProblem(f"transformations[{i}].settings.{key}", _REASON, show(kind))
-
-
-def _kind_of(settings: TransformationSettings) -> tuple[str, str]:
-    if isinstance(settings, ModifyColumnValue | CreateColumn):
-        return "contract.operation", settings.contract.kind
-    return "transformation_type", settings.kind
+        if isinstance(entry.settings, ModifyColumnValue) and isinstance(
+            entry.settings.contract, MaskOperation
+        ):
+            path = f"transformations[{i}].settings.contract.operation"
+            yield FieldProblem(path, _REASON, show(entry.settings.contract.kind))

@@ -53,9 +53,19 @@ class ValueType:
         return _KINDS.get(self.base_oid, Kind.OTHER)
 
 
-TEXT = ValueType("text", "text", 25)
-INTEGER = ValueType("integer", "integer", 23)
-NUMERIC = ValueType("numeric", "numeric", 1700)
-DOUBLE_PRECISION = ValueType("double precision", "double precision", 701)
-DATE = ValueType("date", "date", 1082)
-TIMESTAMPTZ = ValueType("timestamp with time zone", "timestamp with time zone", 1184)
+def _built_in(name: str, oid: int) -> ValueType:
+    return ValueType(name, name, oid)
+
+
+BOOLEAN = _built_in("boolean", 16)
+BIGINT = _built_in("bigint", 20)
+SMALLINT = _built_in("smallint", 21)
+INTEGER = _built_in("integer", 23)
+TEXT = _built_in("text", 25)
+REAL = _built_in("real", 700)
+DOUBLE_PRECISION = _built_in("double precision", 701)
+CHARACTER_VARYING = _built_in("character varying", 1043)
+DATE = _built_in("date", 1082)
+TIMESTAMP = _built_in("timestamp without time zone", 1114)
+TIMESTAMPTZ = _built_in("timestamp with time zone", 1184)
+NUMERIC = _built_in("numeric", 1700)

@@ -25,11 +25,13 @@ from trempy_provider.postgres.preflight_server import (
     needed_slots,
     read_server_facts,
 )
+from trempy_provider.postgres.preflight_settings import check_settings
 from trempy_provider.postgres.preflight_source import check_source_tables, find_tables_with_findings
 from trempy_provider.postgres.preflight_target import check_target_tables
 from trempy_provider.postgres.session import Endpoint, Session
 from trempy_provider.postgres.slot import read_identity, read_slot, verify_identity, verify_slot
 from trempy_provider.postgres.tables import Table
+from trempy_provider.postgres.text_collation import choose_text_collation
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +149,7 @@ class _Checks:
     def both(self, source: Session, target: Session) -> None:
         """Check what takes both sessions."""
         self.attempt("source and target", lambda: check_pair(source, target))
+        self.attempt("settings", lambda: self._filters_and_transformations(source, target))
         self.attempt("target tables", lambda: self._target_tables(source, target))
         self.attempt("task", lambda: self._state(source, target))
 
@@ -165,6 +168,10 @@ class _Checks:
 
     def _target_tables(self, source: Session, target: Session) -> Iterator[Finding]:
         return check_target_tables(source, target, self._task, read_server_facts(target), self._tables)
+
+    def _filters_and_transformations(self, source: Session, target: Session) -> Iterator[Finding]:
+        collation = choose_text_collation(source, target)
+        return check_settings(source, self._task, self._tables, text_collation=collation)
 
     def _state(self, source: Session, target: Session) -> Iterator[Finding]:
         if self._restart:

@@ -36,7 +36,7 @@ from trempy_provider.jobs.loading.table_load import TableLoad
 from trempy_provider.jobs.progress import Phase, ProgressListener, SilentProgress
 from trempy_provider.postgres.catalog import read_tables
 from trempy_provider.postgres.load_tables import holds_rows
-from trempy_provider.postgres.metadata import read_task
+from trempy_provider.postgres.metadata import read_task, read_text_collation
 from trempy_provider.postgres.session import Endpoint, Session
 from trempy_provider.postgres.table_states import LoadState, TableState, read_table_states
 from trempy_provider.postgres.tables import QualifiedName, Table
@@ -120,7 +120,14 @@ def full_load(
         _refuse_foreign_rows(control, task, states)
         described = _describe(source, states)
         stop.raise_if_set()
-        context = LoadContext(task, source, target, stop, begin_loads(control, task.task_name, states))
+        context = LoadContext(
+            task,
+            source,
+            target,
+            stop,
+            started_at=begin_loads(control, task.task_name, states),
+            text_collation=read_text_collation(control, task.task_name),
+        )
         loads = _plan_order(context, states, described)
         load_tables(context, loads, progress or SilentProgress())
     _raise_failures(loads)

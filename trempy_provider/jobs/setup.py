@@ -35,6 +35,7 @@ from trempy_provider.postgres.setup_lock import setup_lock
 from trempy_provider.postgres.slot import create_slot, drop_slot, read_identity, read_wal_position
 from trempy_provider.postgres.tables import Table
 from trempy_provider.postgres.task_tables import TableChanges, start_tables, synchronize_tables
+from trempy_provider.postgres.text_collation import choose_text_collation
 from trempy_provider.replication.lsn import NO_LSN, Lsn
 
 
@@ -131,6 +132,9 @@ class _Steps:
             ensure_publication(self.source, wanted_publication(self.task, tables))
             if self.broker is not None:
                 self.broker.declare_topology()
+        if row.text_collation is None:
+            row = replace(row, text_collation=choose_text_collation(self.source, self.target))
+            write_task(self.target, row)
         changes = bring_tables_up_to_date(self.source, self.target, self.task, tables)
         return _report(row, tables, changes, started_anew=False)
 
@@ -166,6 +170,7 @@ class _Steps:
             source_database=identity.database,
             slot_name=self.task.slot_name if captures else None,
             publication_name=self.task.publication_name if captures else None,
+            text_collation=choose_text_collation(self.source, self.target),
         )
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from psycopg2 import sql
 
+from trempy_provider.config.compilation import CompileContext
 from trempy_provider.config.task import ReplicationTask
 from trempy_provider.errors import ConfigurationError, TargetSchemaError
 from trempy_provider.postgres.catalog import read_table
@@ -23,6 +24,7 @@ from trempy_provider.postgres.load_tables import (
     read_obstacles,
 )
 from trempy_provider.postgres.namespaces import ensure_schema
+from trempy_provider.postgres.plan_fitting import fit_plan
 from trempy_provider.postgres.schema import create_target_table, target_columns
 from trempy_provider.postgres.session import Session
 from trempy_provider.postgres.table_plan import TablePlan, plan_table
@@ -68,6 +70,7 @@ def design_load(
     table: Table,
     state: TableState,
     snapshot_at: datetime,
+    context: CompileContext,
 ) -> LoadDesign:
     """Create the table's load table, empty and without indexes, and decide how it is filled and used.
 
@@ -75,7 +78,7 @@ def design_load(
     A row's first version starts at `snapshot_at`.
     Raise ConfigurationError when no column is chosen, TargetSchemaError when the target cannot take the rows.
     """
-    plan = plan_table(task, table)
+    plan = plan_table(task, table, context=context).require_complete()
     if not plan.columns:
         raise ConfigurationError(f"table {table.name}: the settings choose none of its columns")
     order = _Order(task, table, state, load_table_name(task.task_name, table.oid), plan)
@@ -124,6 +127,7 @@ def _design_anew(order: _Order, source: Session, target: Session) -> LoadDesign:
 def _design_like(order: _Order, present: Table, source: Session, target: Session) -> LoadDesign:
     """Model the load table after the target."""
     _refuse_missing_columns(present, order.plan)
+    order = replace(order, plan=fit_plan(order.plan, present))
     moves = order.state.created_by_task and not read_obstacles(target, present)
     target.execute(create_load_table_sql(order.load_table, present.name, complete=moves))
     indexes = plan_indexes(target, present, load_table=order.load_table)

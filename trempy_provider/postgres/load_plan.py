@@ -83,8 +83,7 @@ def part_rows_sql(part: Part, plan: TablePlan) -> sql.Composed:
         relation=part.leaf.name.identifier,
     )
     conditions = [*_bound_sql(">=", part.first_page), *_bound_sql("<", part.end_page)]
-    if plan.predicate is not None:
-        conditions.append(sql.SQL("({})").format(expression_sql(plan.predicate, bare_column)))
+    conditions += [expression_sql(condition, bare_column) for _, condition in plan.conditions]
     return query + sql.SQL(" where ") + sql.SQL(" and ").join(conditions) if conditions else query
 
 

@@ -14,6 +14,7 @@ from importlib.resources import files
 from trempy_provider.errors import MetadataError, TargetPermissionError
 from trempy_provider.postgres.namespaces import ensure_schema
 from trempy_provider.postgres.session import Session, static_sql
+from trempy_provider.postgres.text_collation import BYTEWISE
 from trempy_provider.postgres.translation import TargetStatementError
 from trempy_provider.replication.lsn import Lsn
 
@@ -35,6 +36,7 @@ class TaskRow:
     set_up_at: datetime | None = None
     stop_reason: str | None = None
     stopped_at: datetime | None = None
+    text_collation: str | None = None  # None: the task was set up by a version without transformations
 
 
 def migrate(session: Session) -> list[str]:
@@ -97,7 +99,14 @@ def read_task(session: Session, task_name: str) -> TaskRow | None:
         set_up_at=row[7],
         stop_reason=row[8],
         stopped_at=row[9],
+        text_collation=row[10],
     )
+
+
+def read_text_collation(session: Session, task_name: str) -> str:
+    """Return the collation that letters and the order of text follow in a task."""
+    row = read_task(session, task_name)
+    return (row and row.text_collation) or BYTEWISE
 
 
 def write_task(session: Session, row: TaskRow) -> None:
@@ -113,6 +122,7 @@ def write_task(session: Session, row: TaskRow) -> None:
                 "slot_name": row.slot_name,
                 "publication_name": row.publication_name,
                 "consistent_point": None if row.consistent_point is None else str(row.consistent_point),
+                "text_collation": row.text_collation,
             },
         )
 

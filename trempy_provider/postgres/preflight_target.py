@@ -32,6 +32,7 @@ def check_target_tables(
 ) -> Iterator[Finding]:
     """Find what keeps the target from taking the rows of `tables`."""
     planned = [_Planned(table, plan_table(task, table)) for table in tables]
+    yield from _check_shared_targets(planned)
     present = {table.name: table for table in read_tables(target, [each.plan.target for each in planned])}
     rights = read_rights(target, [table.oid for table in present.values()])
     missing = [each for each in planned if each.plan.target not in present]
@@ -44,6 +45,18 @@ def check_target_tables(
     yield from _check_staging(task, facts)
     yield from _check_side_effects(facts, rights)
     yield from _check_sharing(target, task, [each.plan.target for each in planned])
+
+
+def _check_shared_targets(planned: Sequence[_Planned]) -> Iterator[Finding]:
+    first: dict[QualifiedName, QualifiedName] = {}
+    for each in planned:
+        earlier = first.setdefault(each.plan.target, each.table.name)
+        if earlier != each.table.name:
+            yield error(
+                f"target table {each.plan.target}",
+                f"both {earlier} and {each.table.name} would be written to it",
+                "Give one of them another name or schema on the target.",
+            )
 
 
 def _check_staging(task: ReplicationTask, facts: ServerFacts) -> Iterator[Finding]:
@@ -242,12 +255,9 @@ def _check_key(task: ReplicationTask, where: str, planned: _Planned, existing: T
         return
     columns = ", ".join(map(quote_name, key))
     create = f"create unique index on {existing.name} ({columns});"
-    if task.cdc.mode is ApplyModeName.UPSERT:
-        yield error(
-            where, f"it has no unique index on the key ({columns}), which the mode upsert needs", create
-        )
-    else:
-        yield warning(where, f"it has no unique index on the key ({columns}): changes will be slow", create)
+    yield warning(
+        where, f"it has no unique index on ({columns}), by which rows are found: changes will be slow", create
+    )
 
 
 def _check_side_effects(facts: ServerFacts, rights: dict[int, TableRights]) -> Iterator[Finding]:

@@ -93,11 +93,24 @@ class _Synchronization:
                 self._add(table, plan, predecessors.get(plan.target))
 
     def _keep_up(self, table: Table, plan: TablePlan, state: TableState) -> None:
-        """Follow a table that got another name or key on the source, or whose target was dropped."""
+        """Follow a table that got another name or key on the source, or whose target was dropped.
+
+        One that the settings put elsewhere on the target starts there anew; what it had stays as it is.
+        """
         changes: dict[str, Any] = {}
+        target = _place(table, plan, state)
+        if target != state.target:
+            changes |= {
+                "target": target,
+                "state": _first_state(self.task),
+                "snapshot_lsn": _first_snapshot(self.task, self.start),
+                "load_id": 0,
+                "load_finished_at": None,
+                "created_by_task": False,
+            }
         if (table.name, table.key_columns) != (state.source, state.key_columns):
             changes |= {"source": table.name, "key_columns": table.key_columns}
-        if self._create_if_missing(table, replace(plan, target=state.target)):
+        if self._create_if_missing(table, replace(plan, target=target)):
             changes |= {"state": _first_state(self.task), "created_by_task": True}
         if changes:
             update_table_state(self.target, self.task.task_name, table.oid, **changes)
@@ -131,6 +144,18 @@ class _Synchronization:
         self.changes.created_types += created.created_types
         self.changes.warnings += created.warnings
         return True
+
+
+def _place(table: Table, plan: TablePlan, state: TableState) -> QualifiedName:
+    """Return where the table's rows go: where the settings say, else where they have gone so far.
+
+    A table that gets another name on the source keeps the one it has on the target.
+    """
+    given, source = plan.target, table.name
+    return QualifiedName(
+        given.schema_name if given.schema_name != source.schema_name else state.target.schema_name,
+        given.table_name if given.table_name != source.table_name else state.target.table_name,
+    )
 
 
 def _start_again(target: Session, task: ReplicationTask, table: Table, start: Lsn) -> None:

@@ -11,12 +11,12 @@ from tests.support.changes import make_relation
 from tests.support.sql_text import sql_text
 from tests.support.target_tables import make_column, make_table, project_onto
 from trempy_provider.apply_modes import default, upsert
-from trempy_provider.apply_modes.statements import (
-    Statement,
+from trempy_provider.apply_modes.staged_statements import (
     staged_delete_sql,
     staged_insert_sql,
     staged_update_sql,
 )
+from trempy_provider.apply_modes.statements import Statement
 from trempy_provider.postgres.staging import StagedCounts
 
 STAGING = sql.Identifier("pg_temp", "s1")
@@ -58,7 +58,7 @@ def test_insert_writes_identity_columns_that_are_always_generated() -> None:
 def test_update_sets_all_columns_but_the_key() -> None:
     assert sql_text(staged_update_sql(PLAIN, STAGING, "...")) == (
         'update only "shop"."t" t set "v" = s."v", "w" = s."w" from "pg_temp"."s1" s '
-        'where s."trempy operation" = \'U\' and s."trempy mask" = \'...\' and t."id" = s."id"'
+        'where s."trempy operation" in (\'U\') and s."trempy mask" = \'...\' and t."id" = s."id"'
     )
 
 

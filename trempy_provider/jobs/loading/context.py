@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from trempy_provider.config.compilation import CompileContext
+from trempy_provider.config.expressions import Literal, compose
 from trempy_provider.config.task import ReplicationTask
 from trempy_provider.jobs.lease import StopSignal
 from trempy_provider.postgres.session import Endpoint
+from trempy_provider.postgres.text_collation import BYTEWISE
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,3 +22,10 @@ class LoadContext:
     target: Endpoint
     stop: StopSignal
     started_at: datetime  # by the target's clock, as in table_states
+    text_collation: str = BYTEWISE
+
+    @property
+    def compile_context(self) -> CompileContext:
+        """Return what expressions are compiled with; their moment is the start of the load."""
+        moment = compose("{moment}::timestamptz", moment=Literal(self.started_at.isoformat()))
+        return CompileContext(collation=self.text_collation, moment=moment)

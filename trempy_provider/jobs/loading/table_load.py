@@ -212,5 +212,6 @@ class TableLoad:
                     table=table,
                     state=self.state,
                     snapshot_at=self.snapshot_at,
+                    context=self.context.compile_context,
                 )
             return self.design
