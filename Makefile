@@ -7,6 +7,7 @@ $(error Python 3.10 or later is needed: install it, or name it with PYTHON=...)
 endif
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
+WORKERS ?= $(shell echo $$(($$(nproc) + 1)))
 export PYTHONDONTWRITEBYTECODE := 1
 
 .DEFAULT_GOAL := help
@@ -29,8 +30,8 @@ servers:  ## install RabbitMQ and PostgreSQL if they are missing and we may
 unit: venv  ## run the tests that need no server
 	$(PYTEST) tests/unit $(ARGS)
 
-test: venv servers  ## run every test
-	$(PYTEST) $(ARGS)
+test: venv servers  ## run every test (WORKERS=1: one after the other)
+	@$(BIN)/python -m sandbox.supervise $(PYTEST) -n $(WORKERS) $(ARGS)
 
 lint: venv  ## check style and format
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .

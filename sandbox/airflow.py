@@ -11,7 +11,6 @@ import secrets
 import shutil
 import signal
 import sys
-import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,6 +19,7 @@ from types import MappingProxyType
 from sandbox.airflow_api import AirflowApi, AirflowApiError
 from sandbox.ports import free_port
 from sandbox.processes import RECORD_SUFFIX, ServerProcess, running_pids, send_signal, start_server
+from sandbox.scratch import make_scratch_directory
 
 LOGIN = "admin"
 START_TIMEOUT_SECONDS = 300  # 20 s on two idle cores, 140 s beside eight busy processes
@@ -48,7 +48,7 @@ class AirflowServer:
         password: str | None = None,
         database_uri: str | None = None,
     ):
-        self.home = directory or Path(tempfile.mkdtemp(prefix="trempy-airflow-"))
+        self.home = directory or make_scratch_directory("trempy-airflow-")
         self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.login, self.password = LOGIN, password or secrets.token_hex(8)

@@ -19,6 +19,7 @@ from types import MappingProxyType
 from sandbox.installations import PostgresError, find_bin_dir, full_version
 from sandbox.ports import free_port
 from sandbox.processes import POLL_SECONDS, RECORD_SUFFIX, ServerProcess, identity_options, start_server
+from sandbox.scratch import make_scratch_directory
 
 SUPERUSER = "postgres"
 SETTINGS_FILE = "sandbox.conf"
@@ -34,7 +35,7 @@ LOGICAL_REPLICATION = MappingProxyType(
     }
 )
 # synchronous_commit stays on: without it a killed server loses transactions it has confirmed.
-NOT_DURABLE = MappingProxyType({"fsync": "off", "full_page_writes": "off"})
+NOT_DURABLE = MappingProxyType({"fsync": "off", "full_page_writes": "off", "max_wal_size": "256MB"})
 STOP_SIGNALS = MappingProxyType({"fast": signal.SIGINT, "immediate": signal.SIGQUIT})
 
 
@@ -43,7 +44,8 @@ class PostgresServer:
 
     :param version: the major version; the lowest installed one if neither it nor `bin_dir` is given.
     :param directory: an empty or absent directory that `server_user()` can reach; a temporary one by default.
-    :param durable: False turns fsync and its kin off: data survive a crash of PostgreSQL only.
+    :param durable: False turns fsync and its kin off and may keep the files in memory: data survive a crash
+        of PostgreSQL only.
     """
 
     def __init__(
@@ -60,7 +62,7 @@ class PostgresServer:
         self.full_version = full_version(self._installed_bin_dir)
         self.version = int(self.full_version.partition(".")[0])
         self.user = server_user()
-        self.directory = directory or Path(tempfile.mkdtemp(prefix=f"trempy-postgresql-{self.version}-"))
+        self.directory = directory or _make_directory(f"trempy-postgresql-{self.version}-", durable=durable)
         self.data_dir = self.directory / "data"
         self.log_path = self.directory / "server.log"
         self.port = port or free_port()
@@ -218,6 +220,10 @@ def server_user() -> str | None:
 def last_lines(path: Path, *, count: int = 10) -> str:
     """Return the end of a log."""
     return "\n".join(path.read_text(errors="replace").splitlines()[-count:]) if path.exists() else "no log"
+
+
+def _make_directory(prefix: str, *, durable: bool) -> Path:
+    return Path(tempfile.mkdtemp(prefix=prefix)) if durable else make_scratch_directory(prefix)
 
 
 def _is_reachable(directory: Path) -> bool:

@@ -6,12 +6,12 @@ import shutil
 import signal
 import socket
 import subprocess
-import tempfile
 import time
 from pathlib import Path
 
 from sandbox.ports import free_port
 from sandbox.processes import POLL_SECONDS, RECORD_SUFFIX, ServerProcess, running_pids, start_server
+from sandbox.scratch import make_scratch_directory
 
 START_TIMEOUT_SECONDS = 90
 CTL_TIMEOUT_SECONDS = 60
@@ -38,11 +38,11 @@ class RabbitMqError(RuntimeError):
 
 
 class RabbitMqServer:
-    """One local broker with the management plugin; stop() removes all its files."""
+    """One local broker with the management plugin; remove() ends it and deletes all its files."""
 
     def __init__(self, *, directory: Path | None = None, amqp_port: int | None = None):
         self._programs = find_programs()
-        self.directory = directory or Path(tempfile.mkdtemp(prefix="trempy-rabbitmq-"))
+        self.directory = directory or make_scratch_directory("trempy-rabbitmq-")
         self.amqp_port = amqp_port or free_port()
         self.management_port = free_port()
         self._distribution_port, self._mapper_port = free_port(), free_port()
@@ -75,7 +75,7 @@ class RabbitMqServer:
         self._start("rabbitmq", [self._programs / "rabbitmq-server"])
         self._wait_until_ready()
 
-    def stop(self) -> None:
+    def remove(self) -> None:
         """End the broker and the port mapper and delete their files; nothing is worth an orderly shutdown."""
         self.kill()
         shutil.rmtree(self.directory, ignore_errors=True)

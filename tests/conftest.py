@@ -3,13 +3,13 @@
 import secrets
 import signal
 from collections.abc import Callable, Iterator
-from types import FrameType
 
 import pytest
 from hypothesis import settings
 
 from sandbox.rabbitmq import RabbitMqServer
 from tests.support.databases import DatabasePair, database_pair
+from tests.support.distribution import Distribution, interrupt_once
 from tests.support.servers import (
     SOURCE_VARIABLE,
     TARGET_VARIABLE,
@@ -33,13 +33,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--pg-target", type=int, help="PostgreSQL major version of the target (default: lowest)")
 
 
-def pytest_configure() -> None:
-    """Leave through the fixtures' clean-up when somebody terminates the run."""
-    signal.signal(signal.SIGTERM, _interrupt)
-
-
-def _interrupt(_signal: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt("SIGTERM")
+def pytest_configure(config: pytest.Config) -> None:
+    """Leave through the fixtures' clean-up when somebody ends the run."""
+    interrupt_once((signal.SIGTERM, signal.SIGINT))
+    if config.getoption("numprocesses", None):
+        config.pluginmanager.register(Distribution())
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
@@ -111,7 +109,7 @@ def broker_server() -> Iterator[GivenBroker | RabbitMqServer]:
     except ServerMissingError as error:
         pytest.exit(str(error), returncode=pytest.ExitCode.USAGE_ERROR)
     yield broker
-    broker.stop()
+    broker.remove()
 
 
 @pytest.fixture(scope="session")

@@ -58,6 +58,7 @@ class Replication:
             lambda: ConnectionParameters.from_uri(databases.target_uri), task_name=name, role="target"
         )
         self.broker = RabbitMqBroker(lambda: RabbitMqParameters.from_uri(rabbitmq_uri), task_name=name)
+        self._captured_until: Lsn | None = None
 
     def change_settings(self, given: Mapping[str, Any]) -> None:
         """Go on with other settings of the same task."""
@@ -73,31 +74,34 @@ class Replication:
         self, *, seconds: float | None = None, stop: StopSignal | None = None, until: Lsn | None = None
     ) -> CaptureReport:
         """Capture until everything committed now is published, or for some seconds."""
+        self._captured_until = until or (current_position(self.source) if seconds is None else None)
         return capture(
             self.task,
             source=self.source,
             target=self.target,
             broker=self.broker,
-            lease=self._lease(seconds, until),
+            lease=self._lease(seconds, self._captured_until),
             stop=stop or StopSignal(),
         )
 
     def apply(
         self, *, seconds: float | None = None, stop: StopSignal | None = None, until: Lsn | None = None
     ) -> ApplyReport:
-        """Apply until everything committed now is applied, or for some seconds."""
+        """Apply what capture was asked for last, or for some seconds.
+
+        Later WAL, of autovacuum for one, nobody captures: waiting for it would be in vain.
+        """
         return apply(
             self.task,
             target=self.target,
             broker=self.broker,
-            lease=self._lease(seconds, until),
+            lease=self._lease(seconds, until or self._captured_until),
             stop=stop or StopSignal(),
         )
 
     def catch_up(self) -> tuple[CaptureReport, ApplyReport]:
         """Capture, then apply, until both have caught up."""
-        position = current_position(self.source)  # later WAL, of autovacuum for one, nobody would capture
-        captured, applied = self.capture(until=position), self.apply(until=position)
+        captured, applied = self.capture(), self.apply()
         assert captured.end_reason == "caught_up"
         assert applied.end_reason == "caught_up"
         return captured, applied

@@ -6,12 +6,13 @@ Order of preference for each: a URI in the environment, programs installed on th
 import os
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 from urllib.parse import quote, urlsplit, urlunsplit
 
 import psycopg2
 import pytest
 
+from sandbox.airflow import AirflowServer
 from sandbox.installations import PostgresError, available_versions, find_bin_dir, full_version
 from sandbox.postgres import PostgresServer
 from sandbox.rabbitmq import RabbitMqError, RabbitMqServer, find_programs, installed_version
@@ -19,6 +20,9 @@ from sandbox.rabbitmq import RabbitMqError, RabbitMqServer, find_programs, insta
 SOURCE_VARIABLE = "TREMPY_TEST_SOURCE"
 TARGET_VARIABLE = "TREMPY_TEST_TARGET"
 BROKER_VARIABLE = "TREMPY_TEST_BROKER"
+
+
+LocalServer = TypeVar("LocalServer", PostgresServer, RabbitMqServer, AirflowServer)
 
 
 class ServerMissingError(RuntimeError):
@@ -93,7 +97,7 @@ class GivenBroker:
         parts = urlsplit(self.amqp_uri)
         return f"RabbitMQ at {parts.hostname}:{parts.port or 5672}"
 
-    def stop(self) -> None:
+    def remove(self) -> None:
         """Stop the container, if there is one."""
         if self.container is not None:
             self.container.stop()
@@ -104,9 +108,7 @@ def open_database_server(variable: str, version: int | None) -> DatabaseServer:
     if uri := os.environ.get(variable):
         return GivenServer(uri)
     if available_versions():
-        server = PostgresServer(version)
-        server.start()
-        return server
+        return start_whole(PostgresServer(version))
     uri, container = _containers(f"PostgreSQL ({variable})").start_postgres(version)
     return GivenServer(uri, container)
 
@@ -119,8 +121,17 @@ def open_broker() -> GivenBroker | RabbitMqServer:
         broker = RabbitMqServer()
     except RabbitMqError:
         return GivenBroker(*_containers(f"RabbitMQ ({BROKER_VARIABLE})").start_rabbitmq())
-    broker.start()
-    return broker
+    return start_whole(broker)
+
+
+def start_whole(server: LocalServer) -> LocalServer:
+    """Start a local server; remove what is there of it when that fails or is interrupted."""
+    try:
+        server.start()
+    except BaseException:
+        server.remove()
+        raise
+    return server
 
 
 class ServerPool:

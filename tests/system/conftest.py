@@ -13,6 +13,7 @@ import pytest
 from sandbox.airflow import AirflowServer
 from sandbox.airflow_api import AirflowApi, AirflowApiError
 from tests.support.databases import Database, DatabasePair
+from tests.support.servers import start_whole
 from tests.support.wait import wait_until as wait_for_condition
 
 wait_until = partial(wait_for_condition, poll_seconds=0.5)
@@ -34,8 +35,7 @@ TABLES = ("customers", "products", "orders", "visits")
 
 @pytest.fixture(scope="session")
 def airflow() -> Iterator[AirflowServer]:
-    server = AirflowServer(DAGS_FOLDER)
-    server.start()
+    server = start_whole(AirflowServer(DAGS_FOLDER))
     yield server
     server.remove()
 

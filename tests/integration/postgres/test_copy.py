@@ -11,6 +11,7 @@ from trempy_provider.postgres.translation import SourceStatementError, TargetSta
 
 ROWS = sql.SQL("select g, 'row ' || g from generate_series(1, {count}) g")
 FAILING = sql.SQL("select g, (100000 / (50000 - g))::text from generate_series(1, 100000) g")
+SLOW = sql.SQL("select g, repeat('x', 10000) || pg_sleep(0.01) from generate_series(1, {count}) g")
 INTO = (sql.Identifier("public", "t"), sql.SQL("id, v"))
 
 
@@ -81,7 +82,7 @@ def test_a_source_that_is_gone_leaves_nothing(databases, sessions):
     killer.start()
 
     with pytest.raises(SourceUnavailableError):
-        copy(sessions, sql.SQL("select g, pg_sleep(0.01)::text from generate_series(1, 10000) g"))
+        copy(sessions, SLOW.format(count=sql.Literal(10_000)))
 
     killer.join()
     assert count(databases) == 0
@@ -89,18 +90,20 @@ def test_a_source_that_is_gone_leaves_nothing(databases, sessions):
 
 @pytest.mark.parametrize("side", [0, 1])
 def test_a_copy_is_cancelled_from_another_thread(databases, sessions, side):
+    database = (databases.source_superuser, databases.target_superuser)[side]
+
     def cancel():
         running = (
-            "select true from pg_stat_activity where datname = current_database() and query like 'copy (%'"
+            "select true from pg_stat_activity where pid = %s and state = 'active' and query like 'copy%%'"
         )
-        wait_until(lambda: databases.source_superuser.fetch_all(running))
+        wait_until(lambda: database.fetch_all(running, [sessions[side].backend_pid]))
         sessions[side].cancel()
 
     canceller = threading.Thread(target=cancel)
     canceller.start()
 
     with pytest.raises(TrempyError, match="57014"):
-        copy(sessions, sql.SQL("select g, pg_sleep(0.01)::text from generate_series(1, 10000) g"))
+        copy(sessions, SLOW.format(count=sql.Literal(800)))
 
     canceller.join()
     assert count(databases) == 0

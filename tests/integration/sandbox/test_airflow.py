@@ -7,6 +7,7 @@ import pytest
 
 from sandbox.airflow import AirflowServer
 from sandbox.processes import running_pids
+from tests.support.servers import start_whole
 from tests.support.wait import wait_until
 
 DAG = """
@@ -32,8 +33,7 @@ def airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AirflowServer]
     (dags / "broken.py").write_text(
         "from airflow.sdk import dag\nraise ValueError('says which file is broken')"
     )
-    server = AirflowServer(dags, environment={"AIRFLOW_VAR_GREETING": "hello"})
-    server.start()
+    server = start_whole(AirflowServer(dags, environment={"AIRFLOW_VAR_GREETING": "hello"}))
     pids = server.pids()
     yield server
     server.remove()

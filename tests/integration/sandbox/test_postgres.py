@@ -9,12 +9,12 @@ from sandbox.installations import available_versions
 from sandbox.postgres import PostgresServer
 from sandbox.processes import recorded_servers, running_pids
 from tests.support.databases import Database
+from tests.support.servers import start_whole
 
 
 @pytest.fixture
 def server() -> Iterator[PostgresServer]:
-    server = PostgresServer()
-    server.start()
+    server = start_whole(PostgresServer())
     yield server
     server.remove()
 

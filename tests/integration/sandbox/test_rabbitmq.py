@@ -34,7 +34,7 @@ def test_broker_keeps_messages_over_a_restart_and_leaves_nothing() -> None:
         assert "kept" in broker.ctl("list_queues", "name")
         pids = broker.pids()
     finally:
-        broker.stop()
+        broker.remove()
 
     assert pids
     assert not running_pids(pids)
