@@ -72,8 +72,8 @@ def own_servers(pg_versions: tuple[int | None, int | None]) -> Iterator[OwnServe
     with ExitStack() as stack:
         source, target = (PostgresServer(version) for version in pg_versions)
         broker = RabbitMqServer()
-        for server, remove in ((source, source.remove), (target, target.remove), (broker, broker.stop)):
-            stack.callback(remove)
+        for server in (source, target, broker):
+            stack.callback(server.remove)
             server.start()
         yield OwnServers(source, target, broker)
 
