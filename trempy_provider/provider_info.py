@@ -109,6 +109,7 @@ PROVIDER_INFO: dict[str, Any] = {
             "refresh",
             "reload",
             "setup",
+            "skip",
             "status",
             "summary",
             "tables",

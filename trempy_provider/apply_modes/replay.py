@@ -13,8 +13,10 @@ from trempy_provider.apply_modes.applier import read_target_table, silence_trigg
 from trempy_provider.apply_modes.projection import Projection, project
 from trempy_provider.apply_modes.router import was_loaded_before
 from trempy_provider.apply_modes.row_errors import naming_table_of
+from trempy_provider.apply_modes.skipping import Skip
 from trempy_provider.apply_modes.writers import open_writer
 from trempy_provider.config.task import ReplicationTask
+from trempy_provider.postgres.checkpoints import lock_checkpoint, read_checkpoint
 from trempy_provider.postgres.held_changes import delete_held_changes, read_held_changes
 from trempy_provider.postgres.metadata import read_text_collation
 from trempy_provider.postgres.relation_types import read_relation_types
@@ -41,18 +43,27 @@ def replay_held_changes(
     Those committed before `state.snapshot_lsn` are in the loaded rows already and are only forgotten.
     Runs in the session's open transaction.
     """
+    skip = _skip(session, task.task_name)
     replayer = _Replayer(session, task, state=state, into=into)
     count = last_id = 0
     for held_id, commit_lsn, batch in read_held_changes(session, task.task_name, source_oid=state.source_oid):
         last_id = held_id
         if state.snapshot_lsn is not None and commit_lsn >= state.snapshot_lsn:
-            for transaction in read_transactions(batch):
+            for transaction in skip.leave_out(read_transactions(batch)):
                 replayer.write(transaction.changes)
                 count += len(transaction.changes)
     replayer.close()
     delete_held_changes(session, task.task_name, source_oid=state.source_oid, until=last_id)
     replayer.counts.record(session, task.task_name)
+    skip.settle()
     return ReplayedCounts(count, replayer.counts.error_count)
+
+
+def _skip(session: Session, task_name: str) -> Skip:
+    """Return the transaction to leave out; to forget it, the checkpoint is locked before anything else."""
+    if read_checkpoint(session, task_name).skip_lsn is None:
+        return Skip(session, task_name, None)
+    return Skip(session, task_name, lock_checkpoint(session, task_name).skip_lsn)
 
 
 class _Replayer:

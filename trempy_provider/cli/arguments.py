@@ -113,6 +113,12 @@ def _add_bounds(command: argparse.ArgumentParser) -> None:
     bounds.add_argument("--until-lsn", metavar="LSN", help=argparse.SUPPRESS)
 
 
+def _add_skip(command: argparse.ArgumentParser) -> None:
+    which = command.add_mutually_exclusive_group(required=True)
+    which.add_argument("--lsn", metavar="LSN", help="its commit LSN, as the error names it")
+    which.add_argument("--none", action="store_true", help="skip none after all")
+
+
 def _seconds(text: str) -> float:
     try:
         seconds = float(text)
@@ -133,5 +139,6 @@ _COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
     "refresh": ("pick up tables newly named or newly matching, with their existing rows", _no_options),
     "status": ("tell how far the task and its tables are", _no_options),
     "reload": ("load again: everything from zero, or only the tables named", _add_tables),
+    "skip": ("leave out one transaction of the source, by its commit LSN", _add_skip),
     "teardown": ("remove slot, publication, queues, exchanges and the task's metadata", _no_options),
 }

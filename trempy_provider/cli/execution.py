@@ -29,6 +29,7 @@ _COMMANDS: Mapping[str, tuple[str, str]] = {
     "capture": ("following", "run_capture"),
     "apply": ("following", "run_apply"),
     "run": ("running", "run_run"),
+    "skip": ("mending", "run_skip"),
     "status": ("telling", "run_status"),
 }
 

@@ -11,6 +11,8 @@ _RUN = "trempy_provider.plugins.run_command"
 _TASK = Arg(("task_name",), help="The replication task, kept in a Variable.")
 _TABLES = Arg(("--table",), help="schema.table; may be given several times.", action="append", dest="tables")
 _RELOAD = Arg(("--reload",), help="Load again what is loaded already.", action="store_true")
+_LSN = Arg(("--lsn",), help="The commit LSN of the transaction, as the error names it.")
+_NONE = Arg(("--none",), help="Skip none after all.", action="store_true")
 _RESTART = Arg(("--restart",), help="Start from zero.", action="store_true")
 
 
@@ -28,6 +30,7 @@ def get_commands() -> list[CLICommand]:
         _command("full-load", "Load tables.", _TABLES, _RELOAD),
         _command("refresh", "Pick up tables newly named or newly matching."),
         _command("reload", "Load tables again from zero, the rest untouched.", _TABLES),
+        _command("skip", "Leave out one transaction of the source.", _LSN, _NONE),
         _command("teardown", "Remove slot, publication, queues and metadata."),
     )
     return [GroupCommand(name="trempy", help="Replicate PostgreSQL to PostgreSQL", subcommands=commands)]

@@ -21,6 +21,7 @@ from trempy_provider.jobs.progress import TerminalProgress
 from trempy_provider.jobs.refresh import refresh
 from trempy_provider.jobs.reload import reload
 from trempy_provider.jobs.setup import setup
+from trempy_provider.jobs.skip import skip
 from trempy_provider.jobs.status import status
 from trempy_provider.jobs.teardown import teardown
 
@@ -94,6 +95,16 @@ def run_reload(task: ReplicationTask, endpoints: TaskEndpoints, arguments: Names
         stop=StopSignal(),
         progress=TerminalProgress(sys.stderr),
     )
+
+
+@_command
+def run_skip(task: ReplicationTask, endpoints: TaskEndpoints, arguments: Namespace) -> Any:
+    """Run skip."""
+    if (arguments.lsn is None) is not arguments.none:
+        raise ConfigurationError(
+            "give either --lsn or --none", hint="The error that stops a task names the LSN."
+        )
+    return skip(task, target=endpoints.target, lsn=arguments.lsn)
 
 
 @_command
