@@ -206,6 +206,12 @@ class PublishError(BrokerError):
     hint = "The batch is sent again from the slot; nothing is lost. Check the broker's alarms and the queue."
 
 
+class DeadLetterError(BrokerError):
+    """A dead letter cannot be replayed or discarded now."""
+
+    hint = "`trempy dead-letters list` shows what there is; a table is mended by `trempy reload --table`."
+
+
 class TargetError(TrempyError):
     """The target server refused or failed."""
 

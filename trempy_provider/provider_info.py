@@ -105,6 +105,7 @@ PROVIDER_INFO: dict[str, Any] = {
             "apply",
             "capture",
             "check",
+            "dead_letters",
             "full_load",
             "refresh",
             "reload",

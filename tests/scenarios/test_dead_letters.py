@@ -6,20 +6,14 @@ import logging
 
 import pytest
 
+from tests.support.dead_letters import TABLES, letters, listed, make_tables, mend, options, refuse, replay
 from tests.support.replication import settings
 from trempy_provider.broker.base import OutgoingMessage
-from trempy_provider.errors import ApplyError, GapError, TargetPermissionError
+from trempy_provider.errors import ApplyError, GapError, TargetPermissionError, TargetUnavailableError
+from trempy_provider.jobs.applying import giving_up
 from trempy_provider.jobs.status import status
 
-STOP_AT_INSERTS = {"stop_if_insert_error": True, "stop_if_upsert_error": True}
 MODES = ["default", "upsert"]
-
-
-def options(mode: str = "default", *, on_dead_letter: str = "continue", **cdc):
-    return {
-        "task": {"cdc_settings": {"mode": mode, "on_dead_letter": on_dead_letter, **cdc}},
-        "error_handling": STOP_AT_INSERTS,
-    }
 
 
 @pytest.fixture
@@ -27,30 +21,14 @@ def start(databases, replicate):
     """Return a function that sets up a task whose target refuses rows with v = 13."""
 
     def start(**options):
-        databases.source_admin.execute(
-            "create table public.t (id int primary key, v int, w text);"
-            "create table public.u (id int primary key, v int);"
-            "insert into public.t select g, 0, 'w' from generate_series(1, 9) g; insert into public.u values (1, 0)"
-        )
-        replication = replicate("public.t", "public.u", **options)
+        make_tables(databases)
+        replication = replicate(*TABLES, **options)
         replication.setup()
         replication.load()
         refuse(databases)
         return replication
 
     return start
-
-
-def refuse(databases) -> None:
-    databases.target_admin.execute("alter table public.t add constraint lucky check (v <> 13)")
-
-
-def mend(databases) -> None:
-    databases.target_admin.execute("alter table public.t drop constraint lucky")
-
-
-def letters(replication):
-    return sorted(replication.broker.read_dead_letters(), key=lambda letter: letter.headers["last_lsn"])
 
 
 def recorded(replication):
@@ -160,7 +138,7 @@ def test_policy_changed_to_continue_passes_over_what_the_task_stopped_at(databas
     with pytest.raises(ApplyError):
         replication.apply()
 
-    replication.change_settings(settings(replication.task.task_name, ["public.t", "public.u"], **options()))
+    replication.change_settings(settings(replication.task.task_name, list(TABLES), **options()))
     replication.catch_up()
 
     assert databases.target.fetch_all("select id from public.t where id > 9") == [(11,)]
@@ -257,3 +235,28 @@ def test_gap_is_no_dead_letter(databases, start):
 
     assert replication.broker.depths().dead_letters == 0
     assert databases.target.fetch_all("select id from public.t where id > 9") == []
+
+
+def test_letter_sent_twice_because_its_record_was_lost_counts_once(databases, start, monkeypatch):
+    replication = start(**options())
+    record, failed = giving_up.record_dead_letter, []
+
+    def losing_one(*arguments, **named):
+        if not failed:
+            failed.append(True)
+            raise TargetUnavailableError("the connection is lost")
+        return record(*arguments, **named)
+
+    monkeypatch.setattr(giving_up, "record_dead_letter", losing_one)
+    databases.source_admin.execute("insert into public.t values (10, 13, 'a')")
+    databases.source_admin.execute("insert into public.t values (11, 1, 'b')")
+
+    replication.catch_up()
+
+    assert databases.target.fetch_all("select id from public.t where id > 9") == [(11,)]
+    assert len(letters(replication)) == 2
+    assert [state for _, state in listed(replication)] == ["passed_over"]
+    mend(databases)
+    assert [letter.outcome for letter in replay(replication).letters] == ["replayed"]
+    replication.assert_equal()
+    assert letters(replication) == []

@@ -68,7 +68,14 @@ class Command:
         self, command: str, *arguments: str, environment: Mapping[str, str] | None = None
     ) -> subprocess.Popen[str]:
         process = subprocess.Popen(
-            [sys.executable, "-m", "trempy_provider.cli", command, str(self.settings_file), *arguments],
+            [
+                sys.executable,
+                "-m",
+                "trempy_provider.cli",
+                *command.split(),
+                str(self.settings_file),
+                *arguments,
+            ],
             env=self.environment if environment is None else environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

@@ -151,6 +151,11 @@ class Applier:
             self._identities[shape.payloads] = row_identity(shape.relation, self._projection(shape))
         return self._identities[shape.payloads]
 
+    def report_change_since(self, change: Change) -> None:
+        """Record a row change that is not written because something newer is there."""
+        if change.operation is not Operation.TRUNCATE and change.relation.oid in self.states:
+            self._writer.errors.report_change_since(self._projection(change.shapes[0]), change)
+
     def finish(self) -> None:
         """Add what was applied to the counts of the tables."""
         self.counts.errors = self._writer.errors.counts

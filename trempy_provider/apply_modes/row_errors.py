@@ -37,7 +37,9 @@ from trempy_provider.replication.messages import UNCHANGED, Value
 # view, PL/pgSQL, program limit exceeded (a value too long for an index, nested too deeply).
 _ROW_ERROR_CLASSES = ("02", "21", "22", "23", "27", "44", "P0", "54")
 _NO_DATA = "02000"
-_NOT_COMPOSED = "the statement could not be composed"
+CHANGED_SINCE = "TR001"  # ours: no class of PostgreSQL or of the standard begins with T
+_MOST_REPORTED = 1000  # rows that have changed since, for each table of a replay
+_NO_STATEMENT = "none was executed"
 
 
 class RowErrors:
@@ -56,10 +58,12 @@ class RowErrors:
         self._mode = mode
         self._recorded_as = recorded_as
         self.counts: Counter[int] = Counter()
+        self._reported: Counter[int] = Counter()
 
     def begin(self) -> None:
         """Note that a new transaction starts."""
         self.counts.clear()
+        self._reported.clear()
 
     def settle(
         self,
@@ -75,6 +79,21 @@ class RowErrors:
             option = self._mode.stop_options[change.operation]
             raise _stopping(self._table(projection), change, error, option) from None
         self.counts[projection.source_oid] += 1
+        self._record(projection, change, error, statement)
+
+    def report_change_since(self, projection: Projection, change: Change) -> None:
+        """Record a row that is not written because something newer is there; it is no error that counts."""
+        self._reported[projection.source_oid] += 1
+        if self._reported[projection.source_oid] <= _MOST_REPORTED:
+            self._record(projection, change, changed_since(), None)
+
+    def _record(
+        self,
+        projection: Projection,
+        change: Change,
+        error: TargetStatementError,
+        statement: sql.Composed | None,
+    ) -> None:
         self._session.execute(
             static_sql("insert_apply_error"), self._parameters(projection, change, error, statement)
         )
@@ -97,7 +116,7 @@ class RowErrors:
             "sqlstate": error.sqlstate,
             "message": error.server_message,
             "summary": str(error),
-            "statement": _NOT_COMPOSED if statement is None else statement_shape(statement),
+            "statement": _NO_STATEMENT if statement is None else statement_shape(statement),
             "transaction_id": change.begin.xid,
             "commit_lsn": str(change.begin.commit_lsn),
             "change_index": change.index,
@@ -140,6 +159,13 @@ def missing_rows(row_count: int) -> TargetStatementError:
 def refused_rows(row_count: int, reason: str) -> TargetStatementError:
     """Return the error of rows that a statement has found and that must not be."""
     return TargetStatementError(f"{row_count} {reason} (SQLSTATE {_NO_DATA})", sqlstate=_NO_DATA)
+
+
+def changed_since() -> TargetStatementError:
+    """Return the finding that a row of a dead letter has changed since."""
+    return TargetStatementError(
+        f"not replayed: the row has changed since (SQLSTATE {CHANGED_SINCE})", sqlstate=CHANGED_SINCE
+    )
 
 
 def skip_hint(commit_lsn: Lsn) -> str:

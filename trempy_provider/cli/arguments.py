@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import math
 from collections.abc import Callable, Sequence
-from typing import NoReturn
+from typing import Any, NoReturn, Protocol
 
 from trempy_provider import __version__
 
@@ -25,6 +25,13 @@ exit codes:
 
 SIGTERM and SIGINT stop a command within two seconds; started again, it goes on where it stopped.
 """
+
+
+class Commands(Protocol):
+    """What argparse returns for commands to be added to."""
+
+    def add_parser(self, name: str, **options: Any) -> argparse.ArgumentParser:
+        """Add a command."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -57,18 +64,36 @@ def _parser() -> argparse.ArgumentParser:
         dest="command", metavar="COMMAND", required=True, title="commands", parser_class=_Parser
     )
     for name, (text, add_options) in _COMMANDS.items():
-        command = commands.add_parser(
-            name,
-            help=text,
-            description=text,
-            epilog=_EPILOG,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-            allow_abbrev=False,
-        )
-        _add_task_options(command)
-        add_options(command)
+        _add_command(commands, name, text, add_options)
+    _add_dead_letters(commands)
     commands.add_parser("schema", help="print the JSON Schema of the settings", allow_abbrev=False)
     return parser
+
+
+def _add_command(
+    commands: Commands, name: str, text: str, add_options: Callable[[argparse.ArgumentParser], None]
+) -> None:
+    command = commands.add_parser(
+        name,
+        help=text,
+        description=text,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    _add_task_options(command)
+    add_options(command)
+
+
+def _add_dead_letters(commands: Commands) -> None:
+    """Add the one command that has commands of its own."""
+    text = "list, show, replay or discard messages that could not be applied"
+    group = commands.add_parser("dead-letters", help=text, description=text, allow_abbrev=False)
+    actions = group.add_subparsers(
+        dest="action", metavar="ACTION", required=True, title="actions", parser_class=_Parser
+    )
+    for name, (action_text, add_options) in _DEAD_LETTER_ACTIONS.items():
+        _add_command(actions, name, action_text, add_options)
 
 
 def _add_task_options(command: argparse.ArgumentParser) -> None:
@@ -119,6 +144,30 @@ def _add_skip(command: argparse.ArgumentParser) -> None:
     which.add_argument("--none", action="store_true", help="skip none after all")
 
 
+def _add_letter(command: argparse.ArgumentParser) -> None:
+    command.add_argument("message_ids", metavar="MESSAGE_ID", nargs=1, help="as `dead-letters list` names it")
+    command.add_argument(
+        "--limit", type=_count, default=1000, metavar="N", help="show the first N changes (default: 1000)"
+    )
+
+
+def _add_letters(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "message_ids", metavar="MESSAGE_ID", nargs="*", help="only these, as `dead-letters list` names them"
+    )
+
+
+def _add_letters_or_all(command: argparse.ArgumentParser) -> None:
+    _add_letters(command)
+    command.add_argument("--all", action="store_true", help="all of them")
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
+    return int(text)
+
+
 def _seconds(text: str) -> float:
     try:
         seconds = float(text)
@@ -141,4 +190,11 @@ _COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
     "reload": ("load again: everything from zero, or only the tables named", _add_tables),
     "skip": ("leave out one transaction of the source, by its commit LSN", _add_skip),
     "teardown": ("remove slot, publication, queues, exchanges and the task's metadata", _no_options),
+}
+
+_DEAD_LETTER_ACTIONS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
+    "list": ("list those about which somebody has to decide", _no_options),
+    "show": ("print the changes of one, rows and all", _add_letter),
+    "replay": ("apply all, or those named: in order, and never over anything newer", _add_letters),
+    "discard": ("do without those named, or without all, for good", _add_letters_or_all),
 }

@@ -30,6 +30,7 @@ _COMMANDS: Mapping[str, tuple[str, str]] = {
     "apply": ("following", "run_apply"),
     "run": ("running", "run_run"),
     "skip": ("mending", "run_skip"),
+    "dead-letters": ("mending", "run_dead_letters"),
     "status": ("telling", "run_status"),
 }
 

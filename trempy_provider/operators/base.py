@@ -56,6 +56,7 @@ class TrempyOperator(BaseOperator):
     operator_extra_links = (RabbitMQQueueLink(),)
     ui_color = "#dfeaf7"
     job: ClassVar[str]
+    stops_task: ClassVar[bool] = True  # an error that needs a person is why the task does not go on
 
     def __init__(
         self, *, task_name: str = "", settings: Mapping[str, Any] | str | None = None, **kwargs: Any
@@ -105,9 +106,10 @@ class TrempyOperator(BaseOperator):
     def guarded(self, endpoints: TaskEndpoints) -> Iterator[StopSignal]:
         """Give the block a stop signal, and translate what it raises; record or clear the task's stop."""
         self._stop = StopSignal()
-        with self._in_airflow_terms(endpoints):
+        with self._in_airflow_terms(endpoints if self.stops_task else None):
             yield self._stop
-        clear_stop_of(endpoints.target, job=self.job)
+        if self.stops_task:
+            clear_stop_of(endpoints.target, job=self.job)
 
     @contextmanager
     def _in_airflow_terms(self, endpoints: TaskEndpoints | None = None) -> Iterator[None]:

@@ -17,6 +17,7 @@ class TrempySkipOperator(TrempyOperator):
 
     template_fields: Sequence[str] = (*TrempyOperator.template_fields, "lsn")
     job = "skip"
+    stops_task = False
 
     def __init__(self, *, lsn: str | None, **kwargs: Any) -> None:
         super().__init__(**kwargs)

@@ -8,9 +8,14 @@ from __future__ import annotations
 from airflow.cli.cli_config import ActionCommand, Arg, CLICommand, GroupCommand, lazy_load_command
 
 _RUN = "trempy_provider.plugins.run_command"
+_DEAD_LETTERS = "List, show, replay or discard messages that could not be applied."
 _TASK = Arg(("task_name",), help="The replication task, kept in a Variable.")
 _TABLES = Arg(("--table",), help="schema.table; may be given several times.", action="append", dest="tables")
 _RELOAD = Arg(("--reload",), help="Load again what is loaded already.", action="store_true")
+_LETTER = Arg(("message_id",), help="The dead letter, as `list` names it.")
+_LETTERS = Arg(("message_ids",), nargs="*", help="Only these, as `list` names them.")
+_LETTERS_TO_DISCARD = Arg(("message_ids",), nargs="+", help="The dead letters, as `list` names them.")
+_LIMIT = Arg(("--limit",), help="Show the first so many changes.", type=int, default=1000)
 _LSN = Arg(("--lsn",), help="The commit LSN of the transaction, as the error names it.")
 _NONE = Arg(("--none",), help="Skip none after all.", action="store_true")
 _RESTART = Arg(("--restart",), help="Start from zero.", action="store_true")
@@ -18,6 +23,20 @@ _RESTART = Arg(("--restart",), help="Start from zero.", action="store_true")
 
 def _command(name: str, text: str, *arguments: Arg) -> ActionCommand:
     function = lazy_load_command(f"{_RUN}.run_{name.replace('-', '_')}")
+    return ActionCommand(name=name, help=text, func=function, args=(_TASK, *arguments))
+
+
+def _dead_letter_commands() -> tuple[ActionCommand, ...]:
+    return (
+        _action("list", "List those about which somebody has to decide."),
+        _action("show", "Print the changes of one, rows and all.", _LETTER, _LIMIT),
+        _action("replay", "Apply all, or those named: in order, and never over anything newer.", _LETTERS),
+        _action("discard", "Do without those named, for good.", _LETTERS_TO_DISCARD),
+    )
+
+
+def _action(name: str, text: str, *arguments: Arg) -> ActionCommand:
+    function = lazy_load_command(f"{_RUN}.run_dead_letters_{name}")
     return ActionCommand(name=name, help=text, func=function, args=(_TASK, *arguments))
 
 
@@ -30,6 +49,7 @@ def get_commands() -> list[CLICommand]:
         _command("full-load", "Load tables.", _TABLES, _RELOAD),
         _command("refresh", "Pick up tables newly named or newly matching."),
         _command("reload", "Load tables again from zero, the rest untouched.", _TABLES),
+        GroupCommand(name="dead-letters", help=_DEAD_LETTERS, subcommands=_dead_letter_commands()),
         _command("skip", "Leave out one transaction of the source.", _LSN, _NONE),
         _command("teardown", "Remove slot, publication, queues and metadata."),
     )

@@ -8,13 +8,20 @@ import sys
 from argparse import Namespace
 from collections.abc import Callable
 from functools import wraps
-from typing import Any
+from typing import Any, NoReturn
 
 from trempy_provider.config.task import ReplicationTask
 from trempy_provider.errors import ConfigurationError, TrempyError
 from trempy_provider.hooks.endpoints import TaskEndpoints, endpoints_of
 from trempy_provider.hooks.settings import find_settings
 from trempy_provider.jobs.check import check
+from trempy_provider.jobs.dead_letters import (
+    SettleReport,
+    discard_dead_letters,
+    list_dead_letters,
+    replay_dead_letters,
+    show_dead_letter,
+)
 from trempy_provider.jobs.full_load import full_load
 from trempy_provider.jobs.lease import StopSignal
 from trempy_provider.jobs.progress import TerminalProgress
@@ -40,11 +47,17 @@ def _command(run: Run) -> Callable[[Namespace], None]:
             task = find_settings(arguments.task_name).load()
             report = run(task, endpoints_of(task), arguments)
         except TrempyError as error:
-            print(f"{error} {error.hint}", file=sys.stderr)
-            raise SystemExit(WRONG_SETTINGS if isinstance(error, ConfigurationError) else FAILED) from error
+            _fail(error)
         print(json.dumps(report.as_dict(), indent=2))
+        if isinstance(report, SettleReport) and report.error is not None:
+            _fail(report.error)
 
     return command
+
+
+def _fail(error: TrempyError) -> NoReturn:
+    print(f"{error} {error.hint}", file=sys.stderr)
+    raise SystemExit(WRONG_SETTINGS if isinstance(error, ConfigurationError) else FAILED) from error
 
 
 @_command
@@ -94,6 +107,44 @@ def run_reload(task: ReplicationTask, endpoints: TaskEndpoints, arguments: Names
         tables=arguments.tables,
         stop=StopSignal(),
         progress=TerminalProgress(sys.stderr),
+    )
+
+
+@_command
+def run_dead_letters_list(task: ReplicationTask, endpoints: TaskEndpoints, _: Namespace) -> Any:
+    """List dead letters."""
+    return list_dead_letters(task, target=endpoints.target, broker=endpoints.broker)
+
+
+@_command
+def run_dead_letters_show(task: ReplicationTask, endpoints: TaskEndpoints, arguments: Namespace) -> Any:
+    """Show the changes of one dead letter."""
+    return show_dead_letter(
+        task,
+        target=endpoints.target,
+        broker=endpoints.broker,
+        message_id=arguments.message_id,
+        limit=arguments.limit,
+    )
+
+
+@_command
+def run_dead_letters_replay(task: ReplicationTask, endpoints: TaskEndpoints, arguments: Namespace) -> Any:
+    """Replay dead letters."""
+    return replay_dead_letters(
+        task,
+        target=endpoints.target,
+        broker=endpoints.broker,
+        message_ids=arguments.message_ids or None,
+        stop=StopSignal(),
+    )
+
+
+@_command
+def run_dead_letters_discard(task: ReplicationTask, endpoints: TaskEndpoints, arguments: Namespace) -> Any:
+    """Discard dead letters."""
+    return discard_dead_letters(
+        task, target=endpoints.target, broker=endpoints.broker, message_ids=arguments.message_ids
     )
 
 

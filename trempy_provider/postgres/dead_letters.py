@@ -1,6 +1,7 @@
 """The records of dead letters: why each one is one, what became of it, and what its replay has to know.
 
 The message itself is in the broker's dead-letter queue.
+Whoever writes here holds the checkpoint's lock.
 """
 
 from __future__ import annotations

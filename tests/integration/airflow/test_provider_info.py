@@ -1,3 +1,4 @@
+import argparse
 import json
 from importlib.metadata import entry_points
 from importlib.resources import files
@@ -5,6 +6,7 @@ from importlib.resources import files
 import jsonschema
 import pytest
 from airflow._shared.module_loading import import_string
+from airflow.cli.cli_parser import _add_command
 from airflow.providers_manager import ProvidersManager
 from airflow.sdk.providers_manager_runtime import ProvidersManagerTaskRuntime
 
@@ -81,5 +83,20 @@ def test_airflow_offers_the_command_group():
 
     assert group.name == "trempy"
     assert [command.name for command in group.subcommands] == [
-        "check", "status", "setup", "full-load", "refresh", "reload", "teardown",
+        "check", "status", "setup", "full-load", "refresh", "reload", "dead-letters", "skip", "teardown",
     ]  # fmt: skip
+    (letters,) = [command for command in group.subcommands if command.name == "dead-letters"]
+    assert [command.name for command in letters.subcommands] == ["list", "show", "replay", "discard"]
+
+
+def test_airflow_parses_the_commands_of_the_group():
+    commands = import_string(get_provider_info()["cli"][0])()
+    parser = argparse.ArgumentParser()
+    subparsers = parser.add_subparsers()
+    for command in commands:
+        _add_command(subparsers, command)
+
+    arguments = parser.parse_args(["trempy", "dead-letters", "discard", "shop", "3-1", "3-2"])
+
+    assert (arguments.task_name, arguments.message_ids) == ("shop", ["3-1", "3-2"])
+    assert parser.parse_args(["trempy", "skip", "shop", "--none"]).none

@@ -25,6 +25,7 @@ from trempy_provider.jobs.applying.letters import letter_of
 from trempy_provider.jobs.applying.report import ApplyReport
 from trempy_provider.jobs.backoff import Backoff
 from trempy_provider.jobs.lease import StopSignal
+from trempy_provider.postgres.checkpoints import lock_checkpoint
 from trempy_provider.postgres.dead_letters import (
     DeadLetterState,
     read_dead_letter,
@@ -61,8 +62,8 @@ class DeliveryApplier:
         self._report = report
         self._backoff = backoff
         self._stop = stop
-        self._batches = BatchApplier(session, task, report=report)
-        self._giving_up = GivingUp(session, task, broker=broker, batches=self._batches)
+        self.batches = BatchApplier(session, task, report=report)
+        self._giving_up = GivingUp(session, task, broker=broker, batches=self.batches)
 
     def apply(self, delivery: Delivery) -> TrempyError | None:
         """Apply a delivery; return the error at which the task stops, the message being a dead letter then.
@@ -90,9 +91,10 @@ class DeliveryApplier:
             for letter in self._broker.read_dead_letters()
         }
         for _, message_id in sorted(found):
-            self._take_back(message_id)
+            self.take_back(message_id)
 
-    def _take_back(self, message_id: str) -> None:
+    def take_back(self, message_id: str) -> None:
+        """Apply a dead letter if it comes next, and remove it if it is settled."""
         state = self._state_of(message_id)
         if state is DeadLetterState.WAITING and not self._applies(message_id):
             return
@@ -118,6 +120,7 @@ class DeliveryApplier:
         if self._state_of(message_id) is DeadLetterState.PASSED_OVER:
             return False
         with self._session.transaction():
+            lock_checkpoint(self._session, self._task.task_name)
             settle_dead_letter(self._session, self._task.task_name, message_id, state=DeadLetterState.APPLIED)
         logger.info("task %s: dead letter %s is applied", self._task.task_name, message_id)
         return True
@@ -134,7 +137,7 @@ class DeliveryApplier:
             if failure_count < ATTEMPT_LIMIT:
                 self._stop.wait(_ATTEMPT_PAUSE_SECONDS)
                 continue
-            failing = self._batches.current
+            failing = self.batches.current
             _name_transaction(failure, failing)
             self._report.dead_letter_count += 1
             if not self._giving_up.give_up(
@@ -150,7 +153,7 @@ class DeliveryApplier:
         """Apply a delivery, or return what it fails of; what passes by itself is waited out."""
         while True:
             try:
-                self._batches.apply(delivery.body, singly=singly)
+                self.batches.apply(delivery.body, singly=singly)
             except _NOT_THE_MESSAGE:
                 raise
             except TrempyError as error:
