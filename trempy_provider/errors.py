@@ -137,6 +137,12 @@ class CopyError(SourceError):
     """Copying a table failed."""
 
 
+class SourceTableError(SourceError):
+    """A source table sends no changes any more."""
+
+    hint = "Run `trempy refresh`, then load the table."
+
+
 class FullLoadError(TrempyError):
     """Tables could not be loaded; the message names each with its cause."""
 
@@ -240,6 +246,12 @@ class TargetSchemaError(TargetError):
         "Change the target table, or let the task create it "
         "(create_table_if_not_exists, recreate_table_if_exists)."
     )
+
+
+class SchemaChangeError(TargetSchemaError):
+    """The source's table has changed, and its target has not: the message names the column."""
+
+    hint = "Change the target table in the same way; the changes go on from where they stopped."
 
 
 class MetadataError(TargetError):

@@ -11,11 +11,13 @@ import pytest
 from tests.support.databases import connect
 from tests.support.replication import Background
 from tests.support.wait import wait_until
+from trempy_provider.apply_modes.held_shapes import HeldShapes
 from trempy_provider.apply_modes.replay import replay_held_changes
 from trempy_provider.errors import StoppedError
 from trempy_provider.jobs.full_load import full_load
 from trempy_provider.jobs.lease import StopSignal
 from trempy_provider.jobs.reload import reload
+from trempy_provider.postgres.known_tables import read_known_tables
 from trempy_provider.postgres.table_states import LoadState, read_table_states, update_table_state
 
 BASE_ROWS = 2000
@@ -131,7 +133,14 @@ def test_one_session_replays_many_changes_in_several_passes(databases, replicati
             databases.source_admin.execute("update keyed set n = n + 1 where id <= 100")
             replication.catch_up()
             with session.transaction():
-                replayed = replay_held_changes(session, replication.task, state=state, into=state.target)
+                known = read_known_tables(session, name)[state.source_oid]
+                replayed = replay_held_changes(
+                    session,
+                    replication.task,
+                    state=state,
+                    into=state.target,
+                    shapes=HeldShapes(session, replication.task, known),
+                )
             assert replayed.changes == 100
 
 

@@ -31,7 +31,7 @@ Result = TypeVar("Result")
 
 
 def settings(task_name: str, tables: list[str], **options: Any) -> dict[str, Any]:
-    """Return the settings of a task; options named `cdc_…`, `full_load_…` go to their sections."""
+    """Return the settings of a task; `entries` are more of tables[], the other options whole sections."""
     task: dict[str, Any] = {
         "task_name": task_name,
         "replication_type": "full_load_and_cdc",
@@ -40,7 +40,7 @@ def settings(task_name: str, tables: list[str], **options: Any) -> dict[str, Any
     }
     names = [QualifiedName.parse(name) for name in tables]
     entries = [{"schema_name": name.schema_name, "table_name": name.table_name} for name in names]
-    return {"task": task, "tables": entries, **options}
+    return {"task": task, "tables": [*entries, *options.pop("entries", [])], **options}
 
 
 class Replication:

@@ -14,14 +14,15 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from trempy_provider.apply_modes.applied_counts import AppliedCounts
+from trempy_provider.apply_modes.evolver import Evolver
 from trempy_provider.apply_modes.projection import Projection, project
+from trempy_provider.apply_modes.relation_view import View
 from trempy_provider.apply_modes.router import Routed, Router
 from trempy_provider.apply_modes.row_errors import naming_table, naming_table_of
 from trempy_provider.apply_modes.row_identity import RowIdentity, row_identity
 from trempy_provider.apply_modes.writers import open_writer
 from trempy_provider.config.task import ReplicationTask
-from trempy_provider.errors import TargetSchemaError
-from trempy_provider.postgres.catalog import read_tables
+from trempy_provider.postgres.catalog import read_target_table
 from trempy_provider.postgres.held_changes import hold_changes
 from trempy_provider.postgres.metadata import read_text_collation
 from trempy_provider.postgres.relation_types import read_relation_types
@@ -54,6 +55,7 @@ class Applier:
         self._session = session
         self._task = task
         self._writer = open_writer(session, task)
+        self._evolver = Evolver(session, task)
         self._keeps_order = not silence_triggers(session)
         self._text_collation = read_text_collation(session, task.task_name)
         self._states_version: int | None = None
@@ -62,6 +64,7 @@ class Applier:
         self._projections: dict[tuple[bytes, ...], Projection] = {}
         self._identities: dict[tuple[bytes, ...], RowIdentity] = {}
         self._ignored_oids: set[int] = set()
+        self._end_lsns: dict[Lsn, Lsn] = {}
         self.counts = AppliedCounts()
 
     def begin(self, *, states_version: int) -> None:
@@ -75,6 +78,7 @@ class Applier:
     def forget(self) -> None:
         """Forget what was read of the target, after a roll-back."""
         self._states_version = None
+        self._evolver.forget()
         self._writer.forget()
 
     def apply_batch(self, batch: Batch, *, after: Lsn) -> CommitPoint | None:
@@ -107,9 +111,14 @@ class Applier:
         single: set[int] = set()
         for table in columnar.tables:
             oid = table.shape.relation.oid
+            end_lsn = batch.end_lsn if batch.transaction_count == 1 else batch.first_lsn
+            view = self._follow(table.shape, commit_lsn=batch.first_lsn, end_lsn=end_lsn)
+            if view is None:
+                continue
             name = str(self.states[oid].target)
             with naming_table(name, first=batch.first_lsn, last=columnar.last.commit_lsn):
-                is_written = self._writer.write_rows(self._projection(table.shape), table, columnar.buffer)
+                projection = self._projection(table.shape, view)
+                is_written = self._writer.write_rows(projection, table, columnar.buffer)
             if not is_written:
                 single.add(oid)
                 continue
@@ -127,8 +136,11 @@ class Applier:
             routed = self._router.route(transaction.changes)
             self._hold(routed)
             written += routed.written
+            if transaction.end_lsn is not None:
+                self._end_lsns[transaction.commit_lsn] = transaction.end_lsn
         for run in self._runs(written):
             self._write(run)
+        self._end_lsns.clear()
 
     @property
     def states(self) -> Mapping[int, TableState]:
@@ -148,7 +160,8 @@ class Applier:
         if shape.relation.oid not in self.states:
             return None
         if shape.payloads not in self._identities:
-            self._identities[shape.payloads] = row_identity(shape.relation, self._projection(shape))
+            projection = self._project(shape, self._evolver.view_of(shape))
+            self._identities[shape.payloads] = row_identity(shape.relation, projection)
         return self._identities[shape.payloads]
 
     def report_change_since(self, change: Change) -> None:
@@ -167,6 +180,7 @@ class Applier:
         self._tables = {}
         self._projections = {}
         self._identities = {}
+        self._evolver.forget()
         self._writer.forget()
 
     def _hold(self, routed: Routed) -> None:
@@ -206,11 +220,34 @@ class Applier:
         if run[0].operation is Operation.TRUNCATE:
             self._truncate(run[0])
             return
-        oid = run[0].relation.oid
+        shape, last = run[0].shapes[0], run[-1]
+        oid, commit_lsn = shape.relation.oid, last.begin.commit_lsn
+        if not self._router.is_written(last, oid):  # it has begun to wait for a new load
+            return
+        end_lsn = self._end_lsns.get(commit_lsn, commit_lsn)
+        view = self._follow(shape, commit_lsn=commit_lsn, end_lsn=end_lsn)
+        if view is None:
+            return
         with naming_table_of(str(self._router.states[oid].target), run):
-            self._writer.write(self._projection(run[0].shapes[0]), run)
+            self._writer.write(self._projection(shape, view), run)
         for change in run:
             self.counts.changes[oid, change.operation] += 1
+
+    def _follow(self, shape: Shape, *, commit_lsn: Lsn, end_lsn: Lsn) -> View | None:
+        """Let the target follow the shape of changes; None: their table waits for a new load now.
+
+        The LSNs are those of the transaction of the last change, or earlier ones.
+        """
+        oid = shape.relation.oid
+        followed = self._evolver.follow(
+            shape, state=self._router.states[oid], commit_lsn=commit_lsn, end_lsn=end_lsn
+        )
+        self._router.states[oid] = followed.state
+        if followed.target_changed:
+            self._tables.clear()
+            self._projections.clear()
+            self._identities.clear()
+        return followed.view
 
     def _truncate(self, change: Change) -> None:
         assert isinstance(change.message, Truncate)
@@ -222,20 +259,22 @@ class Applier:
         for oid in oids:
             self.counts.changes[oid, Operation.TRUNCATE] += 1
 
-    def _projection(self, shape: Shape) -> Projection:
-        projection = self._projections.get(shape.payloads)
-        if projection is None:
-            state = self._router.states[shape.relation.oid]
-            projection = project(
-                shape.relation,
-                types=read_relation_types(self._session, shape),
-                task=self._task,
-                state=state,
-                target=self._target_table(state.target),
-                text_collation=self._text_collation,
-            )
-            self._projections[shape.payloads] = projection
-        return projection
+    def _projection(self, shape: Shape, view: View) -> Projection:
+        if shape.payloads not in self._projections:
+            self._projections[shape.payloads] = self._project(shape, view)
+        return self._projections[shape.payloads]
+
+    def _project(self, shape: Shape, view: View) -> Projection:
+        state = self._router.states[shape.relation.oid]
+        return project(
+            view.relation,
+            left_out=view.left_out,
+            types=read_relation_types(self._session, shape),
+            task=self._task,
+            state=state,
+            target=self._target_table(state.target),
+            text_collation=self._text_collation,
+        )
 
     def _target_table(self, name: QualifiedName) -> Table:
         if name not in self._tables:
@@ -249,11 +288,3 @@ def silence_triggers(session: Session) -> bool:
         return False
     session.execute("set session_replication_role = replica")
     return True
-
-
-def read_target_table(session: Session, name: QualifiedName) -> Table:
-    """Describe a target table; raise TargetSchemaError when it does not exist."""
-    found = read_tables(session, [name])
-    if not found:
-        raise TargetSchemaError(f"target table {name} does not exist")
-    return found[0]

@@ -63,12 +63,7 @@ class LaterChanges:
 
     def _identity(self, change: Change) -> RowIdentity | None:
         """Return what tells the row apart, None where that cannot be said."""
-        if change.operation is Operation.TRUNCATE:
-            return None
-        try:
-            identity = self._applier.identity_of(change)
-        except TargetSchemaError:
-            return None
+        identity = _identity(self._applier, change)
         return identity if identity is not None and identity.is_exact else None
 
     def _note_table(self, oid: int, identity: RowIdentity | None, commit_lsn: Lsn) -> None:
@@ -93,7 +88,7 @@ def keep_identities(
     for transaction in transactions:
         for change in transaction.changes:
             for shape in change.shapes:
-                identity = None if change.operation is Operation.TRUNCATE else applier.identity_of(change)
+                identity = _identity(applier, change)
                 seen = digests.setdefault((shape.relation.oid, identity), set())
                 if identity is not None:
                     seen.update(identity.digests(change))
@@ -101,6 +96,16 @@ def keep_identities(
         _keep_table(session, dead_letter_id, oid, identity)
         parameters = {"dead_letter_id": dead_letter_id, "source_oid": oid, "digests": sorted(found)}
         session.execute(static_sql("keep_letter_rows"), parameters)
+
+
+def _identity(applier: Applier, change: Change) -> RowIdentity | None:
+    """Return what tells the row apart, None where the target cannot be asked: it may have to follow first."""
+    if change.operation is Operation.TRUNCATE:
+        return None
+    try:
+        return applier.identity_of(change)
+    except TargetSchemaError:
+        return None
 
 
 def _keep_table(session: Session, dead_letter_id: int, oid: int, identity: RowIdentity | None) -> None:

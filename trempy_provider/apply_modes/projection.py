@@ -10,7 +10,7 @@ A column that passes as it stands is staged in the target's type, so that its te
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -152,20 +152,22 @@ def project(
     task: ReplicationTask,
     state: TableState,
     target: Table,
+    left_out: Collection[int] = (),
     text_collation: str = BYTEWISE,
 ) -> Projection:
     """Return the projection of a relation onto its target table; `types` are those of its columns.
 
+    `left_out` are the places of columns that are not replicated.
     Raise TargetSchemaError naming the column when the target cannot take the relation's rows,
     ConfigurationError when a filter or a transformation does not fit the relation any more.
     """
     key_columns = _key_columns(relation, state)
+    columns = enumerate(zip(relation.column_names, types, strict=True))
     plan = plan_relation(
         task,
-        relation,
+        [column for place, column in columns if place not in left_out],
         source=state.source,
         key_columns=key_columns,
-        types=types,
         context=CompileContext(collation=text_collation, masks_values=False),
     )
     fitted = fit_plan(plan.require_complete(), target)

@@ -9,13 +9,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from trempy_provider.apply_modes.applied_counts import AppliedCounts
-from trempy_provider.apply_modes.applier import read_target_table, silence_triggers
+from trempy_provider.apply_modes.applier import silence_triggers
+from trempy_provider.apply_modes.held_shapes import HeldShapes
 from trempy_provider.apply_modes.projection import Projection, project
 from trempy_provider.apply_modes.router import was_loaded_before
 from trempy_provider.apply_modes.row_errors import naming_table_of
 from trempy_provider.apply_modes.skipping import Skip
 from trempy_provider.apply_modes.writers import open_writer
 from trempy_provider.config.task import ReplicationTask
+from trempy_provider.postgres.catalog import read_target_table
 from trempy_provider.postgres.checkpoints import lock_checkpoint, read_checkpoint
 from trempy_provider.postgres.held_changes import delete_held_changes, read_held_changes
 from trempy_provider.postgres.metadata import read_text_collation
@@ -36,15 +38,21 @@ class ReplayedCounts:
 
 
 def replay_held_changes(
-    session: Session, task: ReplicationTask, *, state: TableState, into: QualifiedName
+    session: Session,
+    task: ReplicationTask,
+    *,
+    state: TableState,
+    into: QualifiedName,
+    shapes: HeldShapes,
 ) -> ReplayedCounts:
     """Apply a table's held changes to `into`, in order, forget them, and return how many there were.
 
     Those committed before `state.snapshot_lsn` are in the loaded rows already and are only forgotten.
     Runs in the session's open transaction.
+    Raise SnapshotLostError when the source's table has changed since the snapshot.
     """
     skip = _skip(session, task.task_name)
-    replayer = _Replayer(session, task, state=state, into=into)
+    replayer = _Replayer(session, task, state=state, into=into, shapes=shapes)
     count = last_id = 0
     for held_id, commit_lsn, batch in read_held_changes(session, task.task_name, source_oid=state.source_oid):
         last_id = held_id
@@ -70,12 +78,19 @@ class _Replayer:
     """Write the changes of one table to another name."""
 
     def __init__(
-        self, session: Session, task: ReplicationTask, *, state: TableState, into: QualifiedName
+        self,
+        session: Session,
+        task: ReplicationTask,
+        *,
+        state: TableState,
+        into: QualifiedName,
+        shapes: HeldShapes,
     ) -> None:
         silence_triggers(session)
         self._session = session
         self._task = task
         self._target = state.target
+        self._shapes = shapes
         self._state = replace(state, target=into)
         self._was_counted = was_loaded_before(state)
         self._writer = open_writer(session, task, recorded_as=state.target)
@@ -119,8 +134,10 @@ class _Replayer:
 
     def _projection(self, shape: Shape) -> Projection:
         if shape.payloads not in self._projections:
+            view = self._shapes.view(shape)
             self._projections[shape.payloads] = project(
-                shape.relation,
+                view.relation,
+                left_out=view.left_out,
                 types=read_relation_types(self._session, shape),
                 task=self._task,
                 state=self._state,

@@ -149,7 +149,7 @@ class CdcOptions(SettingsModel):
     )
     schema_evolution: SchemaEvolution = Field(
         default=SchemaEvolution.STOP,
-        description="What a column added, dropped or changed on the source does.",
+        description="Whether the target follows a source table that changes, keeps its columns, or waits.",
     )
     on_dead_letter: DeadLetterPolicy = Field(
         default=DeadLetterPolicy.STOP, description="Whether a batch that failed too often stops the task."

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from trempy_provider.config.choices import SchemaEvolution
 from trempy_provider.config.operations import MaskOperation
 from trempy_provider.config.task import ReplicationTask
 from trempy_provider.config.transformations import ModifyColumnValue
@@ -35,9 +34,6 @@ def _task_options(task: ReplicationTask) -> Iterator[FieldProblem]:
             show(task.metadata_conn_id),
             f"null or {show(task.target_conn_id)}",
         )
-    if task.cdc.schema_evolution is not SchemaEvolution.STOP:
-        seen = show(task.cdc.schema_evolution)
-        yield FieldProblem("task.cdc_settings.schema_evolution", _REASON, seen, "stop")
 
 
 def _masks(task: ReplicationTask) -> Iterator[FieldProblem]:

@@ -27,7 +27,9 @@ from trempy_provider.jobs.backlog import Backlog
 from trempy_provider.jobs.backoff import Backoff
 from trempy_provider.jobs.lease import EndReason, Lease, StopSignal
 from trempy_provider.jobs.starting_point import StartingPoint, find_starting_point
+from trempy_provider.jobs.table_watch import TableWatch
 from trempy_provider.postgres.checkpoints import advance_capture_progress, begin_capture_session
+from trempy_provider.postgres.facts_reader import FactsReader
 from trempy_provider.postgres.session import Endpoint, Session
 from trempy_provider.postgres.stream import ChangeStream, Keepalive, open_stream
 from trempy_provider.replication import wire
@@ -129,6 +131,8 @@ class _Capture:
         self._target = target.connect("capture")
         self._stream: ChangeStream | None = None
         self._publisher = None
+        self._facts = FactsReader(source, task)
+        self._tables = TableWatch(task, source=source, target=target, broker=broker)
         try:
             find_starting_point(task.task_name, task.slot_name, source=source, target=self._target)
             self._publisher = broker.open_publisher()
@@ -155,6 +159,7 @@ class _Capture:
             session_number=session_number,
             previous_lsn=point.previous_lsn,
             limits=BatchLimits(max_rows=task.cdc.batch_max_rows, max_bytes=task.cdc.batch_max_bytes),
+            read_facts=self._facts.read,
         )
         self._server_waits = False
         self._backlog = Backlog(self._target, task.task_name)
@@ -172,11 +177,13 @@ class _Capture:
             self._stream.close()
         if self._publisher is not None:
             self._publisher.close()
+        self._facts.close()
         self._target.close()
 
     def run(self, stop: StopSignal, backoff: Backoff) -> EndReason:
         lease = self._lease
         while True:
+            self._tables.look_if_due(self._facts.session(), self._target)
             frame_count = self._drain(stop)
             self._publish_waiting(stop)
             self._confirm()
@@ -228,6 +235,7 @@ class _Capture:
     def _publish(self, batch: Batch, stop: StopSignal) -> None:
         assert self._publisher is not None
         assert self._stream is not None
+        batch = self._facts.with_new_labels(batch)
         body = wire.encode(batch)
         message = OutgoingMessage(
             body=body,

@@ -37,6 +37,7 @@ from trempy_provider.jobs.progress import Phase, ProgressListener, SilentProgres
 from trempy_provider.postgres.catalog import read_tables
 from trempy_provider.postgres.load_tables import holds_rows
 from trempy_provider.postgres.metadata import read_task, read_text_collation
+from trempy_provider.postgres.publication import publish_whole
 from trempy_provider.postgres.session import Endpoint, Session
 from trempy_provider.postgres.table_states import LoadState, TableState, read_table_states
 from trempy_provider.postgres.tables import QualifiedName, Table
@@ -118,7 +119,7 @@ def full_load(
     with target.connect("full_load") as control:
         states, ready_count = _claim_tables(control, task, tables, reload=reload)
         _refuse_foreign_rows(control, task, states)
-        described = _describe(source, states)
+        described = _describe(source, task, states)
         stop.raise_if_set()
         context = LoadContext(
             task,
@@ -178,9 +179,13 @@ def _refuse_foreign_rows(control: Session, task: ReplicationTask, states: Sequen
         )
 
 
-def _describe(source: Endpoint, states: Sequence[TableState]) -> dict[int, Table]:
+def _describe(source: Endpoint, task: ReplicationTask, states: Sequence[TableState]) -> dict[int, Table]:
+    """Describe the tables, and let the publication have them whole before the snapshot is taken."""
+    oids = {state.source_oid for state in states}
     with source.connect("full_load") as session:
         tables = read_tables(session, [state.source for state in states])
+        if task.captures_changes:
+            publish_whole(session, task, [table for table in tables if table.oid in oids])
     return {table.oid: table for table in tables}
 
 

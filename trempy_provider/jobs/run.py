@@ -21,6 +21,7 @@ from trempy_provider.jobs.lease import EndReason, Lease, StopSignal
 from trempy_provider.jobs.progress import ProgressListener
 from trempy_provider.jobs.setup import SetupReport, setup
 from trempy_provider.jobs.stop_record import recording_stop
+from trempy_provider.jobs.waiting_loads import WaitingLoads
 from trempy_provider.postgres.session import Endpoint
 
 HALVES = ("capture", "apply")
@@ -95,7 +96,9 @@ def run(
                 lambda: full_load(task, source=source, target=target, stop=stop, progress=progress), stop
             )
     if task.captures_changes:
-        _follow(start_half, stop, report)
+        loads = WaitingLoads(task, source=source, target=target, stop=stop)
+        _follow(start_half, stop, report, on_look=loads.start_if_due)
+        loads.finish()
     report.end_reason = _end_reason(report, stop)
     report.seconds = time.monotonic() - started
     return report
@@ -112,13 +115,19 @@ def _patiently(step: Callable[[], Result], stop: StopSignal) -> Result:
             stop.raise_if_set()
 
 
-def _follow(start_half: Callable[[str], Half], stop: StopSignal, report: RunReport) -> None:
+def _follow(
+    start_half: Callable[[str], Half],
+    stop: StopSignal,
+    report: RunReport,
+    *,
+    on_look: Callable[[], None] = lambda: None,
+) -> None:
     halves: list[Half] = []
     try:
         for name in HALVES:
             stop.raise_if_set()
             halves.append(start_half(name))
-        _watch(halves, stop, report)
+        _watch(halves, stop, report, on_look)
     finally:
         stop_halves(halves)
     for half in (half for half in halves if half.name not in report.halves):
@@ -126,10 +135,11 @@ def _follow(start_half: Callable[[str], Half], stop: StopSignal, report: RunRepo
             report.halves[half.name] = half.report()
 
 
-def _watch(halves: Sequence[Half], stop: StopSignal, report: RunReport) -> None:
+def _watch(halves: Sequence[Half], stop: StopSignal, report: RunReport, on_look: Callable[[], None]) -> None:
     """Return when all have ended or a stop is asked for; raise the error of the first that fails."""
     running = list(halves)
     while running and not stop.wait(_POLL_SECONDS):
+        on_look()
         for half in [half for half in running if half.has_ended()]:
             running.remove(half)
             report.halves[half.name] = ended = half.report()

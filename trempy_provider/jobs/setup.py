@@ -15,6 +15,7 @@ up to date with the settings.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -33,8 +34,14 @@ from trempy_provider.postgres.publication import drop_publication, ensure_public
 from trempy_provider.postgres.session import Endpoint, Session
 from trempy_provider.postgres.setup_lock import setup_lock
 from trempy_provider.postgres.slot import create_slot, drop_slot, read_identity, read_wal_position
+from trempy_provider.postgres.source_facts import SourceFacts
 from trempy_provider.postgres.tables import Table
-from trempy_provider.postgres.task_tables import TableChanges, start_tables, synchronize_tables
+from trempy_provider.postgres.task_tables import (
+    TableChanges,
+    read_first_facts,
+    start_tables,
+    synchronize_tables,
+)
 from trempy_provider.postgres.text_collation import choose_text_collation
 from trempy_provider.replication.lsn import NO_LSN, Lsn
 
@@ -103,14 +110,15 @@ class _Steps:
 
     def run(self, *, restart: bool) -> SetupReport:
         tables = find_tables(self.source, self.task)
+        facts = read_first_facts(self.source, self.task, tables)
         known = read_task(self.target, self.task.task_name)
         if known is not None and known.slot_name is not None and not self.task.captures_changes:
             known = self._leave_capture(known)
         if known is None or restart or (self.task.captures_changes and known.consistent_point is None):
-            return self._start(tables)
+            return self._start(tables, facts)
         return self._bring_up_to_date(tables, known)
 
-    def _start(self, tables: tuple[Table, ...]) -> SetupReport:
+    def _start(self, tables: tuple[Table, ...], facts: Mapping[int, SourceFacts]) -> SetupReport:
         """Make everything, and empty what is left of an earlier time."""
         row = self._new_row()
         start = NO_LSN
@@ -124,7 +132,7 @@ class _Steps:
             write_task(self.target, row)
             captures = self.task.captures_changes
             start_progress(self.target, self.task.task_name, start, captures_changes=captures)
-            changes = start_tables(self.source, self.target, self.task, tables, start=start)
+            changes = start_tables(self.source, self.target, self.task, tables, start=start, facts=facts)
         return _report(row, tables, changes, started_anew=True)
 
     def _bring_up_to_date(self, tables: tuple[Table, ...], row: TaskRow) -> SetupReport:
@@ -182,9 +190,10 @@ def bring_tables_up_to_date(
     In this order no load can take its snapshot before the table's changes are published; apply leaves out
     changes of a table that has no state yet.
     """
+    facts = read_first_facts(source, task, tables)
     start = read_wal_position(source)
     with target.transaction():
-        return synchronize_tables(source, target, task, tables, start=start)
+        return synchronize_tables(source, target, task, tables, start=start, facts=facts)
 
 
 def _report(

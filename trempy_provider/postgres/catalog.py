@@ -13,7 +13,7 @@ from typing import Any
 from trempy_provider.config.choices import OperationName
 from trempy_provider.config.tables import TableSelection
 from trempy_provider.config.task import ReplicationTask
-from trempy_provider.errors import ConfigurationError
+from trempy_provider.errors import ConfigurationError, TargetSchemaError
 from trempy_provider.postgres.session import Session, static_sql
 from trempy_provider.postgres.tables import Column, Key, Partition, QualifiedName, Table
 
@@ -28,6 +28,7 @@ __all__ = [
     "operations_of",
     "read_table",
     "read_tables",
+    "read_target_table",
     "selected_columns",
     "selection_of",
 ]
@@ -55,6 +56,14 @@ def read_tables(session: Session, names: Iterable[QualifiedName]) -> tuple[Table
 def read_table(session: Session, name: QualifiedName) -> Table | None:
     """Describe one relation, None when it does not exist."""
     return next(iter(read_tables(session, [name])), None)
+
+
+def read_target_table(session: Session, name: QualifiedName) -> Table:
+    """Describe a target table; raise TargetSchemaError when it does not exist."""
+    table = read_table(session, name)
+    if table is None:
+        raise TargetSchemaError(f"target table {name} does not exist")
+    return table
 
 
 def list_tables(session: Session, task: ReplicationTask) -> tuple[list[QualifiedName], list[QualifiedName]]:

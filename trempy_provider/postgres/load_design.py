@@ -8,12 +8,14 @@ from datetime import datetime
 
 from psycopg2 import sql
 
+from trempy_provider.config.choices import SchemaEvolution
 from trempy_provider.config.compilation import CompileContext
 from trempy_provider.config.task import ReplicationTask
 from trempy_provider.errors import ConfigurationError, TargetSchemaError
 from trempy_provider.postgres.catalog import read_table
 from trempy_provider.postgres.copy import copy_in_sql
 from trempy_provider.postgres.copy_format import rows_travel_binary
+from trempy_provider.postgres.load_shape import LoadShape, shape_to_load
 from trempy_provider.postgres.load_tables import (
     IndexPlan,
     create_load_table_sql,
@@ -27,6 +29,7 @@ from trempy_provider.postgres.namespaces import ensure_schema
 from trempy_provider.postgres.plan_fitting import fit_plan
 from trempy_provider.postgres.schema import create_target_table, target_columns
 from trempy_provider.postgres.session import Session
+from trempy_provider.postgres.source_facts import SourceFacts
 from trempy_provider.postgres.table_plan import TablePlan, plan_table
 from trempy_provider.postgres.table_states import TableState
 from trempy_provider.postgres.tables import QualifiedName, Table
@@ -38,6 +41,7 @@ class LoadDesign:
     """The load table, what is copied into it, and what becomes of it."""
 
     load_table: QualifiedName
+    shape: LoadShape
     plan: TablePlan
     sequences: Mapping[str, QualifiedName]  # of the source, by the target's columns
     binary: bool
@@ -68,6 +72,7 @@ def design_load(
     target: Session,
     *,
     table: Table,
+    facts: SourceFacts,
     state: TableState,
     snapshot_at: datetime,
     context: CompileContext,
@@ -78,14 +83,15 @@ def design_load(
     A row's first version starts at `snapshot_at`.
     Raise ConfigurationError when no column is chosen, TargetSchemaError when the target cannot take the rows.
     """
-    plan = plan_table(task, table, context=context).require_complete()
+    shape = shape_to_load(task, target, table=table, facts=facts, state=state)
+    plan = plan_table(task, shape.table, context=context).require_complete()
     if not plan.columns:
         raise ConfigurationError(f"table {table.name}: the settings choose none of its columns")
-    order = _Order(task, table, state, load_table_name(task.task_name, table.oid), plan)
+    order = _Order(task, shape, state, load_table_name(task.task_name, table.oid), plan)
     with target.transaction():
         target.execute(drop_table_sql(order.load_table))
         present = read_table(target, state.target)
-        if present is None or task.full_load.recreate_table_if_exists:
+        if present is None or task.full_load.recreate_table_if_exists or _is_outgrown(order, target, present):
             design = _design_anew(order, source, target)
         else:
             design = _design_like(order, present, source, target)
@@ -99,22 +105,29 @@ class _Order:
     """What is to be loaded where."""
 
     task: ReplicationTask
-    table: Table
+    shape: LoadShape
     state: TableState
     load_table: QualifiedName
     plan: TablePlan
+
+    @property
+    def table(self) -> Table:
+        """Return the source table, without columns that are not replicated."""
+        return self.shape.table
 
 
 def _design_anew(order: _Order, source: Session, target: Session) -> LoadDesign:
     """Model the load table after the source."""
     task, target_name = order.task, order.state.target
-    if not (task.task.create_table_if_not_exists or task.full_load.recreate_table_if_exists):
+    may_create = task.task.create_table_if_not_exists or task.full_load.recreate_table_if_exists
+    if not may_create and not order.state.created_by_task:
         raise TargetSchemaError(f"table {target_name} does not exist on the target")
     all_columns = target_columns(task, order.table, order.plan)
     ensure_schema(target, target_name.schema_name)
     create_target_table(source, target, name=order.load_table, columns=all_columns)
     return LoadDesign(
         load_table=order.load_table,
+        shape=order.shape,
         plan=order.plan,
         sequences=_sequences(order),
         binary=_travel_binary(order, source, target),
@@ -124,12 +137,24 @@ def _design_anew(order: _Order, source: Session, target: Session) -> LoadDesign:
     )
 
 
+def _is_outgrown(order: _Order, target: Session, present: Table) -> bool:
+    """Tell whether a table of ours, of whose former shape nothing is known, is to be made anew."""
+    if order.task.cdc.schema_evolution is not SchemaEvolution.APPLY or not order.state.created_by_task:
+        return False
+    if order.plan.versions is not None:  # it holds history
+        return False
+    wanted = {c.name: c.type_name for c in target_columns(order.task, order.table, order.plan)}
+    fits = wanted == {column.name: column.type_name for column in present.columns}
+    return not order.shape.is_followed and not fits and not read_obstacles(target, present)
+
+
 def _design_like(order: _Order, present: Table, source: Session, target: Session) -> LoadDesign:
     """Model the load table after the target."""
     _refuse_missing_columns(present, order.plan)
     order = replace(order, plan=fit_plan(order.plan, present))
     moves = order.state.created_by_task and not read_obstacles(target, present)
     target.execute(create_load_table_sql(order.load_table, present.name, complete=moves))
+    order.shape.finish(target, order.load_table)
     indexes = plan_indexes(target, present, load_table=order.load_table)
     keeps_history = order.plan.versions is not None and not order.task.full_load.truncate_before_insert
     if not moves:
@@ -138,6 +163,7 @@ def _design_like(order: _Order, present: Table, source: Session, target: Session
         indexes = tuple(plan for plan in indexes if plan.is_unique) if serves else ()
     return LoadDesign(
         load_table=order.load_table,
+        shape=order.shape,
         plan=order.plan,
         sequences=_sequences(order),
         binary=_travel_binary(order, source, target),

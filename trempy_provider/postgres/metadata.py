@@ -45,7 +45,7 @@ def migrate(session: Session) -> list[str]:
     Safe to run at the same time from several processes, and again after a kill.
     Raise MetadataError when a newer version of this package has been here.
     """
-    if applied_migrations(session) == _available_migrations():
+    if applied_migrations(session) == available_migrations():
         return []
     with session.transaction():
         session.execute(static_sql("lock_migrations"))
@@ -188,7 +188,7 @@ def _schema_refused(session: Session) -> TargetPermissionError:
 
 
 def _missing_migrations(present: list[str]) -> list[str]:
-    available = _available_migrations()
+    available = available_migrations()
     unknown = sorted(set(present) - set(available))
     if unknown:
         raise MetadataError(
@@ -198,7 +198,8 @@ def _missing_migrations(present: list[str]) -> list[str]:
     return [name for name in available if name not in present]
 
 
-def _available_migrations() -> list[str]:
+def available_migrations() -> list[str]:
+    """Return the names of this version's migrations, in their order."""
     folder = files("trempy_provider.postgres").joinpath("sql", "migrations")
     return sorted(
         entry.name.removesuffix(".sql") for entry in folder.iterdir() if entry.name.endswith(".sql")

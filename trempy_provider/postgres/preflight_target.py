@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
+from trempy_provider.config.choices import SchemaEvolution
 from trempy_provider.config.table_chain import ChainColumn
 from trempy_provider.config.task import ApplyModeName, ReplicationTask
 from trempy_provider.postgres.catalog import read_tables, selected_columns
 from trempy_provider.postgres.findings import Finding, error, warning
+from trempy_provider.postgres.metadata import applied_migrations, available_migrations
 from trempy_provider.postgres.preflight_server import ServerFacts, has_metadata
 from trempy_provider.postgres.preflight_source import TableRights, read_rights
 from trempy_provider.postgres.preflight_versions import check_existing_versions, check_versions
 from trempy_provider.postgres.schema import missing_collations, target_columns
 from trempy_provider.postgres.session import Session, static_sql
 from trempy_provider.postgres.table_plan import TablePlan, plan_table
+from trempy_provider.postgres.table_states import LoadState, TableState, read_table_states
 from trempy_provider.postgres.tables import Column, QualifiedName, Table, quote_name
+from trempy_provider.postgres.task_tables import place_of
 from trempy_provider.postgres.types import add_labels_sql, find_type_gaps, read_user_types, uncreatable
 
 
@@ -25,13 +29,17 @@ class _Planned:
 
     table: Table
     plan: TablePlan
+    follows: bool = False  # the target is changed, or kept, as the source changes
 
 
 def check_target_tables(
     source: Session, target: Session, task: ReplicationTask, facts: ServerFacts, tables: Sequence[Table]
 ) -> Iterator[Finding]:
     """Find what keeps the target from taking the rows of `tables`."""
-    planned = [_Planned(table, plan_table(task, table)) for table in tables]
+    states = _read_states(target, task)
+    gone = states.keys() - {table.oid for table in tables}
+    predecessors = {states[oid].target: states[oid] for oid in gone}
+    planned = [_plan(task, table, states.get(table.oid), predecessors) for table in tables]
     yield from _check_shared_targets(planned)
     present = {table.name: table for table in read_tables(target, [each.plan.target for each in planned])}
     rights = read_rights(target, [table.oid for table in present.values()])
@@ -45,6 +53,30 @@ def check_target_tables(
     yield from _check_staging(task, facts)
     yield from _check_side_effects(facts, rights)
     yield from _check_sharing(target, task, [each.plan.target for each in planned])
+
+
+def _read_states(target: Session, task: ReplicationTask) -> dict[int, TableState]:
+    """Return the task's tables as far as it has been set up by this version."""
+    if not has_metadata(target) or applied_migrations(target) != available_migrations():
+        return {}
+    return read_table_states(target, task.task_name)
+
+
+def _plan(
+    task: ReplicationTask,
+    table: Table,
+    state: TableState | None,
+    predecessors: Mapping[QualifiedName, TableState],
+) -> _Planned:
+    plan = plan_table(task, table)
+    policy = task.cdc.schema_evolution if task.captures_changes else SchemaEvolution.STOP
+    if state is None:
+        former = predecessors.get(plan.target)
+        is_ours = former is not None and former.created_by_task
+        return _Planned(table, plan, follows=is_ours and policy is SchemaEvolution.APPLY)
+    follows = policy is not SchemaEvolution.STOP
+    was_loaded = state.state is not LoadState.PENDING or state.load_id > 0
+    return _Planned(table, replace(plan, target=place_of(table, plan, state)), follows=follows and was_loaded)
 
 
 def _check_shared_targets(planned: Sequence[_Planned]) -> Iterator[Finding]:
@@ -113,6 +145,8 @@ def _check_types(
     needed = {entry.name for entry in read_user_types(source, creating)}
     for gap in find_type_gaps(target, types):
         where = f"target type {gap.type.name}"
+        if gap.missing_labels and task.cdc.schema_evolution is SchemaEvolution.APPLY:
+            continue  # they are added before the first row that has them
         if gap.missing_labels:
             labels = ", ".join(map(repr, gap.missing_labels))
             yield error(
@@ -141,11 +175,12 @@ def _check_existing(
             yield error(where, f"the role {role} does not own it, which recreating it needs", owner)
         return
     yield from _check_writing(where, role, existing, rights)
-    yield from _check_columns(where, planned, existing)
-    if planned.plan.versions is None:
-        yield from _check_key(task, where, planned, existing)
-    else:
+    if not planned.follows:
+        yield from _check_columns(where, planned, existing)
+    if planned.plan.versions is not None:
         yield from check_existing_versions(planned.plan, existing)
+    elif not planned.follows:
+        yield from _check_key(task, where, planned, existing)
 
 
 def _check_writing(where: str, role: str, existing: Table, rights: TableRights) -> Iterator[Finding]:

@@ -9,7 +9,7 @@ See "CREATE PUBLICATION" in PostgreSQL's manual.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from psycopg2 import sql
 
@@ -84,6 +84,25 @@ def ensure_publication(session: Session, wanted: Publication) -> bool:
             session.execute(drop_publication_sql(wanted.name))
             present = None
         for statement in publication_sql(wanted, present):
+            session.execute(statement)
+    return True
+
+
+def publish_whole(session: Session, task: ReplicationTask, tables: Iterable[Table]) -> bool:
+    """Let the task's publication have these tables with all the columns chosen; return whether it had not.
+
+    A load does so before its snapshot: what is not published then is missing from the changes after it.
+    """
+    present = read_publication(session, task.publication_name)
+    missing = {entry for table in tables if (entry := _published(task, table))} - (
+        frozenset() if present is None else present.tables
+    )
+    if present is None or not missing:
+        return False
+    replaced = {entry.oid for entry in missing}
+    kept = {entry for entry in present.tables if entry.oid not in replaced}
+    with session.transaction():
+        for statement in publication_sql(replace(present, tables=frozenset(kept | missing)), present):
             session.execute(statement)
     return True
 

@@ -123,13 +123,18 @@ def column_sql(
     column: Column, *, server_version: int, missing_collations: Collection[Collation] = ()
 ) -> sql.Composed:
     """Compose one column's definition."""
-    parts: list[sql.Composable] = [column.identifier, sql.SQL(column.type_name)]
-    if column.collation is not None and column.collation not in missing_collations:
-        parts.append(sql.SQL("collate {}").format(sql.Identifier(*column.collation)))
+    parts: list[sql.Composable] = [column.identifier, type_sql(column, missing_collations)]
     parts += _value_sql(column, server_version=server_version)
     if column.not_null:
         parts.append(sql.SQL("not null"))
     return sql.SQL(" ").join(parts)
+
+
+def type_sql(column: Column, missing_collations: Collection[Collation] = ()) -> sql.Composable:
+    """Compose a column's type with its collation."""
+    if column.collation is None or column.collation in missing_collations:
+        return sql.SQL(column.type_name)
+    return sql.SQL("{} collate {}").format(sql.SQL(column.type_name), sql.Identifier(*column.collation))
 
 
 def add_key_sql(key: Key, *, table_name: QualifiedName, key_name: str | None = None) -> sql.Composed:
@@ -165,14 +170,16 @@ def _is_generated_on_target(
 
 
 def _planned_column(column: Column, planned: ChainColumn) -> Column:
-    return replace(column, name=planned.name) if planned.is_as_it_stands else _made_column(planned)
+    if planned.is_as_it_stands:
+        return replace(column, name=planned.name)
+    return _made_column(planned, position=column.position)
 
 
-def _made_column(column: ChainColumn) -> Column:
+def _made_column(column: ChainColumn, *, position: int = 0) -> Column:
     """Return the definition of a column whose value is computed: a type and nothing else."""
     return Column(
         name=column.name,
-        position=0,
+        position=position,
         type_oid=column.type.base_oid,
         type_name=column.type.name,
         base_type_oid=column.type.base_oid,

@@ -152,6 +152,10 @@ class Session:
         row = self.fetch_one(query, params)
         return None if row is None else row[0]
 
+    def text_of(self, query: sql.Composable) -> str:
+        """Return composed SQL as text, for people."""
+        return str(query.as_string(self._connection))
+
     def copy_to(self, query: Query, stream: Writer) -> int:
         """Run COPY … TO STDOUT into `stream` and return the row count."""
         with self._translated(), self._connection.cursor() as cursor:

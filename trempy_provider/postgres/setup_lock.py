@@ -17,7 +17,7 @@ def setup_lock(target: Session, task_name: str) -> Iterator[None]:
     """
     parameters = {"task_name": task_name}
     if not target.fetch_value(static_sql("try_setup_lock"), parameters):
-        pid = target.fetch_value(static_sql("read_setup_lock_pid"), parameters)
+        pid = _read_pid(target, task_name)
         raise JobInProgressError(
             f"task {task_name} is being set up, refreshed or torn down by process {pid} of the target"
         )
@@ -26,3 +26,13 @@ def setup_lock(target: Session, task_name: str) -> Iterator[None]:
     finally:
         if not target.closed:
             target.fetch_value(static_sql("release_setup_lock"), parameters)
+
+
+def is_setting_up(target: Session, task_name: str) -> bool:
+    """Tell whether somebody has the task's setup lock."""
+    return _read_pid(target, task_name) is not None
+
+
+def _read_pid(target: Session, task_name: str) -> int | None:
+    pid = target.fetch_value(static_sql("read_setup_lock_pid"), {"task_name": task_name})
+    return None if pid is None else int(pid)

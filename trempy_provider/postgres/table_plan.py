@@ -7,7 +7,7 @@ for apply; both give the same names, types and expressions.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from trempy_provider.config.chaining import Chained, apply_settings
@@ -21,7 +21,6 @@ from trempy_provider.errors import ConfigurationError, FieldProblem
 from trempy_provider.postgres.catalog import selected_columns
 from trempy_provider.postgres.tables import Column, Key, QualifiedName, Table
 from trempy_provider.postgres.version_columns import VersionColumns, version_columns
-from trempy_provider.replication.messages import Relation
 
 DEFAULT_CONTEXT = CompileContext()
 
@@ -77,21 +76,20 @@ def plan_table(
 
 def plan_relation(
     task: ReplicationTask,
-    relation: Relation,
+    columns: Iterable[tuple[str, ValueType]],
     *,
     source: QualifiedName,
     key_columns: Sequence[str],
-    types: Sequence[ValueType],
     context: CompileContext = DEFAULT_CONTEXT,
 ) -> TablePlan:
-    """Return the plan of a relation as the stream describes it; `types` are those of its columns.
+    """Return the plan of a relation as the stream describes it, from its columns' names and types.
 
     The source's name is given, because the stream may still call the table by an old one.
     """
     chained = apply_settings(
         task,
         (source.schema_name, source.table_name),
-        zip(relation.column_names, types, strict=True),
+        columns,
         primary_key=None,
         context=context,
     )

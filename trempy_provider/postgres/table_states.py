@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from enum import Enum
 from typing import Any
@@ -111,6 +111,14 @@ def update_table_state(session: Session, task_name: str, source_oid: int, **chan
         parameters = {**assignments, "task_name": task_name, "source_oid": source_oid}
         if session.execute(update_table_state_sql(sorted(assignments)), parameters) == 0:
             raise MetadataError(f"task {task_name} has no table with OID {source_oid} on the source")
+
+
+def wait_for_load(session: Session, task_name: str, state: TableState, *, reason: str) -> TableState:
+    """Let nobody write to a table until it has been loaded from a snapshot yet to come; return its state."""
+    load_state = LoadState.LOADING if state.state is LoadState.LOADING else LoadState.PENDING
+    error = f"It has to be loaded again: {reason}."
+    update_table_state(session, task_name, state.source_oid, state=load_state, snapshot_lsn=None, error=error)
+    return replace(state, state=load_state, snapshot_lsn=None, error=error)
 
 
 def delete_table_state(session: Session, task_name: str, source_oid: int) -> None:

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from trempy_provider.config.task import ReplicationTask
 from trempy_provider.postgres.catalog import read_table
+from trempy_provider.postgres.known_tables import (
+    KnownTable,
+    known_from_facts,
+    read_known_tables,
+    write_known_table,
+)
 from trempy_provider.postgres.schema import create_keys, create_target_table, target_columns
 from trempy_provider.postgres.session import Session
+from trempy_provider.postgres.source_catalog import read_source_facts
+from trempy_provider.postgres.source_facts import SourceFacts
 from trempy_provider.postgres.table_plan import TablePlan, plan_table
 from trempy_provider.postgres.table_states import (
     LoadState,
@@ -44,27 +52,57 @@ class TableChanges:
 
 
 def start_tables(
-    source: Session, target: Session, task: ReplicationTask, tables: Sequence[Table], *, start: Lsn
+    source: Session,
+    target: Session,
+    task: ReplicationTask,
+    tables: Sequence[Table],
+    *,
+    start: Lsn,
+    facts: Mapping[int, SourceFacts] | None = None,
 ) -> TableChanges:
     """Let every table of the task begin at `start`: waiting for its load, or ready when nothing is loaded.
 
+    `facts` are of tables that are not loaded, read before `start`.
     Call it in a transaction.
     """
-    changes = synchronize_tables(source, target, task, tables, start=start)
+    changes = synchronize_tables(source, target, task, tables, start=start, facts=facts)
     for table in tables:
         if table.name not in changes.added:
             _start_again(target, task, table, start)
+            write_first_shape(target, task, (facts or {}).get(table.oid))
     return changes
 
 
+def read_first_facts(
+    source: Session, task: ReplicationTask, tables: Sequence[Table]
+) -> dict[int, SourceFacts]:
+    """Return the facts of tables that are followed without a load, which would read them."""
+    if task.loads_fully:
+        return {}
+    return {table.oid: read_source_facts(source, task, table.oid) for table in tables}
+
+
+def write_first_shape(target: Session, task: ReplicationTask, facts: SourceFacts | None) -> None:
+    """Record the shape in which a table is first followed."""
+    if facts is not None and facts.name is not None:
+        write_known_table(target, task.task_name, facts.oid, known_from_facts(facts))
+
+
 def synchronize_tables(
-    source: Session, target: Session, task: ReplicationTask, tables: Sequence[Table], *, start: Lsn
+    source: Session,
+    target: Session,
+    task: ReplicationTask,
+    tables: Sequence[Table],
+    *,
+    start: Lsn,
+    facts: Mapping[int, SourceFacts] | None = None,
 ) -> TableChanges:
     """Add tables the task does not know yet, missing target tables too, and take off those it no longer has.
 
+    `facts` are of tables that are not loaded, read before `start`.
     Call it in a transaction; a second call changes nothing.
     """
-    synchronization = _Synchronization(source, target, task, start)
+    synchronization = _Synchronization(source, target, task, start, facts or {})
     synchronization.run(tables)
     return synchronization.changes
 
@@ -75,10 +113,13 @@ class _Synchronization:
     target: Session
     task: ReplicationTask
     start: Lsn
+    facts: Mapping[int, SourceFacts]
     changes: TableChanges = field(default_factory=TableChanges)
+    known: dict[int, KnownTable] = field(default_factory=dict)
 
     def run(self, tables: Sequence[Table]) -> None:
         states = read_table_states(self.target, self.task.task_name)
+        self.known = read_known_tables(self.target, self.task.task_name)
         present = {table.oid for table in tables}
         gone = [state for oid, state in states.items() if oid not in present]
         for state in gone:
@@ -96,9 +137,10 @@ class _Synchronization:
         """Follow a table that got another name or key on the source, or whose target was dropped.
 
         One that the settings put elsewhere on the target starts there anew; what it had stays as it is.
+        Columns that got another name have it for apply only when the stream has come there.
         """
         changes: dict[str, Any] = {}
-        target = _place(table, plan, state)
+        target = place_of(table, plan, state)
         if target != state.target:
             changes |= {
                 "target": target,
@@ -108,12 +150,19 @@ class _Synchronization:
                 "load_finished_at": None,
                 "created_by_task": False,
             }
-        if (table.name, table.key_columns) != (state.source, state.key_columns):
-            changes |= {"source": table.name, "key_columns": table.key_columns}
+        if table.name != state.source:
+            changes["source"] = table.name
+        if table.key_columns != state.key_columns and not self._is_being_renamed(table):
+            changes["key_columns"] = table.key_columns
         if self._create_if_missing(table, replace(plan, target=target)):
             changes |= {"state": _first_state(self.task), "created_by_task": True}
         if changes:
             update_table_state(self.target, self.task.task_name, table.oid, **changes)
+
+    def _is_being_renamed(self, table: Table) -> bool:
+        known = self.known.get(table.oid)
+        names = {} if known is None else {entry.attnum: entry.alias for entry in known.columns}
+        return any(names.get(column.position, column.name) != column.name for column in table.columns)
 
     def _add(self, table: Table, plan: TablePlan, predecessor: TableState | None) -> None:
         """Add a table; dropped and created again on the source, it inherits what it has on the target."""
@@ -130,6 +179,7 @@ class _Synchronization:
             estimated_rows=table.estimated_rows,
         )
         write_table_state(self.target, self.task.task_name, state)
+        write_first_shape(self.target, self.task, self.facts.get(table.oid))
         self.changes.added.append(table.name)
 
     def _create_if_missing(self, table: Table, plan: TablePlan) -> bool:
@@ -146,7 +196,7 @@ class _Synchronization:
         return True
 
 
-def _place(table: Table, plan: TablePlan, state: TableState) -> QualifiedName:
+def place_of(table: Table, plan: TablePlan, state: TableState) -> QualifiedName:
     """Return where the table's rows go: where the settings say, else where they have gone so far.
 
     A table that gets another name on the source keeps the one it has on the target.

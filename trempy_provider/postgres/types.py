@@ -66,12 +66,7 @@ def read_user_types(session: Session, columns: Iterable[Column]) -> tuple[UserTy
 
 def find_type_gaps(target: Session, types: Sequence[UserType]) -> tuple[TypeGap, ...]:
     """Return the types the target lacks, and the enums that lack labels there."""
-    names = {
-        "schemas": [entry.name.schema_name for entry in types],
-        "types": [entry.name.table_name for entry in types],
-    }
-    rows = target.fetch_all(static_sql("present_types"), names)
-    present = {QualifiedName(schema, name): labels or [] for schema, name, labels in rows}
+    present = _read_labels(target, types)
     gaps = []
     for entry in types:
         if entry.name not in present:
@@ -81,21 +76,59 @@ def find_type_gaps(target: Session, types: Sequence[UserType]) -> tuple[TypeGap,
     return tuple(gaps)
 
 
+def have_other_labels(session: Session, enums: Sequence[UserType]) -> bool:
+    """Tell whether one of these enums has other labels now."""
+    present = _read_labels(session, enums)
+    return any(present.get(entry.name) != entry.labels for entry in enums)
+
+
+def _read_labels(session: Session, types: Sequence[UserType]) -> dict[QualifiedName, tuple[str, ...]]:
+    """Return those of the types that exist, with the labels of enums."""
+    names = {
+        "schemas": [entry.name.schema_name for entry in types],
+        "types": [entry.name.table_name for entry in types],
+    }
+    rows = session.fetch_all(static_sql("present_types"), names)
+    return {QualifiedName(schema, name): tuple(labels or ()) for schema, name, labels in rows}
+
+
 def ensure_types(source: Session, target: Session, columns: Iterable[Column]) -> list[str]:
     """Create the types that `columns` need and the target lacks; return their names.
 
     Raise TargetSchemaError for a type that is not ours to create.
     """
+    return create_missing_types(target, read_user_types(source, columns))
+
+
+def create_missing_types(target: Session, types: Sequence[UserType]) -> list[str]:
+    """Create the types the target lacks and return their names.
+
+    Raise TargetSchemaError for a type that is not ours to create.
+    """
     created = []
-    for gap in find_type_gaps(target, read_user_types(source, columns)):
+    for gap in find_type_gaps(target, types):
         if gap.missing_labels:
-            continue  # an existing enum is not ours to change; the pre-flight names it
+            continue  # a label that is to be used must be committed before
         if problem := uncreatable(gap.type):
             raise TargetSchemaError(problem[0], hint=problem[1])
         ensure_schema(target, gap.type.name.schema_name)
         target.execute(create_type_sql(gap.type))
         created.append(str(gap.type.name))
     return created
+
+
+def add_missing_labels(target: Session, types: Sequence[UserType]) -> list[str]:
+    """Add the labels that enums of the target lack, each in its place; return the names of the types.
+
+    Call it outside a transaction: a new label can be used only after its commit.
+    """
+    changed = []
+    for gap in find_type_gaps(target, types):
+        for label in gap.missing_labels:
+            target.execute(add_label_sql(gap.type, label))
+        if gap.missing_labels:
+            changed.append(str(gap.type.name))
+    return changed
 
 
 def uncreatable(entry: UserType) -> tuple[str, str] | None:
@@ -142,6 +175,18 @@ def create_type_sql(entry: UserType) -> sql.Composed:
     ]
     return sql.SQL("create type {name} as ({attributes})").format(
         name=entry.name.identifier, attributes=sql.SQL(", ").join(attributes)
+    )
+
+
+def add_label_sql(entry: UserType, label: str) -> sql.Composed:
+    """Compose the addition of a label after the one before it, whose turn was before."""
+    place = entry.labels.index(label)
+    neighbour = entry.labels[place - 1 : place] if place else entry.labels[1:2]
+    where = " after {}" if place else " before {}"
+    return sql.SQL("alter type {} add value if not exists {}{}").format(
+        entry.name.identifier,
+        sql.Literal(label),
+        sql.SQL("").join(sql.SQL(where).format(sql.Literal(name)) for name in neighbour),
     )
 
 

@@ -40,6 +40,7 @@ from trempy_provider.replication.open_transactions import (
     refuse_nesting,
 )
 from trempy_provider.replication.payload_buffers import Contents, TransactionBuffer, WholeTransactions
+from trempy_provider.replication.table_facts import ReadFacts
 
 _ROW_CHANGES = frozenset({b"I", b"U", b"D"})
 _NOTHING = Contents((), 0)
@@ -49,6 +50,7 @@ class BatchBuilder:
     """Turn payloads into batches; one builder per stream.
 
     With `leaves_out_replicated`, transactions that the source received by replication are left out.
+    `read_facts` tells of a table what is to stand before its description.
     """
 
     def __init__(
@@ -59,11 +61,13 @@ class BatchBuilder:
         previous_lsn: Lsn,
         limits: BatchLimits,
         leaves_out_replicated: bool = False,
+        read_facts: ReadFacts | None = None,
     ) -> None:
         self._task_name = task_name
         self._session_number = session_number
         self._limits = limits
         self._leaves_out_replicated = leaves_out_replicated
+        self._read_facts = read_facts
         self._sequence = count()
         self._last_end_lsn = previous_lsn
         self._descriptions = Descriptions()
@@ -171,6 +175,10 @@ class BatchBuilder:
 
     def _describe(self, payload: bytes) -> list[Batch]:
         transaction, _, payload = self._placed(payload)
+        if self._read_facts is not None:
+            oid, is_committed = int.from_bytes(payload[1:5], "big"), transaction.begin is not None
+            facts = self._read_facts(oid, transaction.xid, is_committed=is_committed)
+            self._descriptions.add_type(facts)
         self._descriptions.add(transaction, payload)
         return self._cut_if_full(transaction)
 
@@ -217,7 +225,18 @@ class BatchBuilder:
         self._refuse_nesting(f"transaction {message.xid} commits")
         begin = Begin(message.commit_lsn, message.committed_at, message.xid)
         commit = Commit(message.commit_lsn, message.end_lsn, message.committed_at)
-        return self._finish(self._in_progress.end(message.xid), begin, commit)
+        transaction = self._in_progress.end(message.xid)
+        self._tell_facts_anew(transaction)
+        return self._finish(transaction, begin, commit)
+
+    def _tell_facts_anew(self, transaction: OpenTransaction) -> None:
+        """Tell, now that the catalog shows it, what a transaction that was in progress has done to tables."""
+        if self._read_facts is not None and not transaction.is_left_out:
+            facts = {
+                oid: self._read_facts(oid, transaction.xid, is_committed=True)
+                for oid in transaction.descriptions
+            }
+            transaction.correct_facts(facts)
 
     def _abort_streamed(self, payload: bytes) -> list[Batch]:
         message = pgoutput.decode(payload)

@@ -11,8 +11,9 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 from trempy_provider.replication.lsn import Lsn
+from trempy_provider.replication.table_facts import facts_by_table, with_corrected_facts
 
-_DESCRIPTIONS = frozenset({b"R", b"Y"})
+_DESCRIPTIONS = frozenset({b"R", b"Y", b"M"})
 
 
 class ChunkEnd(Enum):
@@ -95,12 +96,15 @@ def committed_chunk(batch: Batch, *, last: Batch, rolled_back: Collection[int]) 
 
     Left out are the changes of the subtransactions `rolled_back`; descriptions of relations stay, because
     later changes may rest on them.
+    The facts of tables are those told at the commit.
     """
     assert batch.chunk is not None
     assert last.chunk is not None
     payloads = batch.payloads
     if not batch.chunk.xids.isdisjoint(rolled_back):
         payloads = tuple(_without(payloads, batch.chunk.subtransactions, rolled_back))
+    if batch is not last:
+        payloads = with_corrected_facts(payloads, facts_by_table(last.payloads))
     chunk = replace(batch.chunk, committed_at=last.chunk.committed_at, subtransactions=())
     return replace(batch, first_lsn=last.first_lsn, chunk=chunk, payloads=payloads)
 
@@ -116,5 +120,5 @@ def _without(
 
 
 def is_description(payload: bytes) -> bool:
-    """Tell whether a payload describes a relation or a type."""
+    """Tell whether a payload describes a relation or a type, or tells facts of a table."""
     return payload[:1] in _DESCRIPTIONS

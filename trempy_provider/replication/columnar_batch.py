@@ -14,11 +14,11 @@ from trempy_provider.replication import pgoutput
 from trempy_provider.replication.batches import Batch
 from trempy_provider.replication.changes import Operation, Shape
 from trempy_provider.replication.columnar import Bytes, PayloadTable, RowChanges
-from trempy_provider.replication.messages import Begin, Relation, Type
+from trempy_provider.replication.messages import Begin, LogicalMessage, Relation, Type
 from trempy_provider.replication.transactions import chunk_begin
 
 FEWEST_CHANGES = 50  # below, arrays cost more than they save
-_BEGIN, _RELATION, _TYPE = b"BRY"
+_BEGIN, _RELATION, _TYPE, _MESSAGE = b"BRYM"
 _KNOWN = tuple(b"BCIUDRYOM")
 _OPERATIONS = {ord(operation.value[0].upper()): operation for operation in Operation}
 
@@ -68,10 +68,10 @@ def _shapes(batch: Batch, payloads: PayloadTable) -> dict[int, Shape] | None:
     """Return the relations described, None when one is described twice."""
     shapes: dict[int, Shape] = {}
     types: list[bytes] = []
-    for place in np.flatnonzero(np.isin(payloads.markers, (_RELATION, _TYPE))):
+    for place in np.flatnonzero(np.isin(payloads.markers, (_RELATION, _TYPE, _MESSAGE))):
         payload = batch.payloads[place]
         message = pgoutput.decode(payload)
-        if isinstance(message, Type):
+        if isinstance(message, Type | LogicalMessage):
             types.append(payload)
             continue
         assert isinstance(message, Relation)

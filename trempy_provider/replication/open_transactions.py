@@ -10,6 +10,7 @@ from trempy_provider.errors import ProtocolError
 from trempy_provider.replication.batches import BatchLimits
 from trempy_provider.replication.messages import Begin
 from trempy_provider.replication.payload_buffers import Description, TransactionBuffer
+from trempy_provider.replication.table_facts import with_corrected_facts
 
 _NO_DESCRIPTIONS: Mapping[int, Description] = {}
 
@@ -24,6 +25,15 @@ class OpenTransaction:
     buffer: TransactionBuffer = field(default_factory=TransactionBuffer)
     chunk_count: int = 0
     is_left_out: bool = False
+
+    def correct_facts(self, facts: Mapping[int, bytes]) -> None:
+        """Replace the facts of tables; those that chunks have brought away already are told once more."""
+        for oid, description in self.descriptions.items():
+            payloads = with_corrected_facts(description.payloads, facts)
+            self.descriptions[oid] = Description(payloads, description.arrival)
+        self.buffer.correct_facts(facts)
+        if self.chunk_count:
+            self.buffer.payloads += facts.values()
 
 
 class Descriptions:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from trempy_provider.replication.batches import BatchLimits, is_description
 from trempy_provider.replication.messages import Begin, Commit
 from trempy_provider.replication.pgoutput import encode_begin, encode_commit
+from trempy_provider.replication.table_facts import with_corrected_facts
 
 _REMEMBERED_XID_BYTES = 64
 
@@ -66,6 +68,14 @@ class TransactionBuffer:
         """Note that a subtransaction was rolled back."""
         self.rolled_back.add(xid)
         self.size_bytes += _REMEMBERED_XID_BYTES
+
+    def correct_facts(self, facts: Mapping[int, bytes]) -> None:
+        """Replace the facts of tables."""
+        self.payloads = list(with_corrected_facts(self.payloads, facts))
+        for known in (self.prelude, self.described):
+            for oid, description in known.items():
+                payloads = with_corrected_facts(description.payloads, facts)
+                known[oid] = Description(payloads, description.arrival)
 
     def is_full(self, limits: BatchLimits) -> bool:
         """Tell whether the payloads are enough for a batch."""

@@ -48,6 +48,7 @@ from trempy_provider.replication.payload_cursor import PayloadCursor
 _INT32 = Struct("!I")
 _BEGIN = Struct("!cQqI")
 _COMMIT = Struct("!cBQQq")
+_LOGICAL_MESSAGE = Struct("!cBQ")
 _TRUNCATE_CASCADE = 1
 _TRUNCATE_RESTART_IDENTITY = 2
 
@@ -78,6 +79,13 @@ def encode_begin(begin: Begin) -> bytes:
 def encode_commit(commit: Commit) -> bytes:
     """Return the payload of a Commit."""
     return _COMMIT.pack(b"C", 0, commit.commit_lsn, commit.end_lsn, commit.committed_at)
+
+
+def encode_logical_message(message: LogicalMessage) -> bytes:
+    """Return the payload of a logical message."""
+    head = _LOGICAL_MESSAGE.pack(b"M", message.is_transactional, message.lsn)
+    size = _INT32.pack(len(message.content))
+    return b"".join((head, message.prefix.encode(), b"\0", size, message.content))
 
 
 def _decode(cursor: PayloadCursor, *, streamed: bool) -> Message:

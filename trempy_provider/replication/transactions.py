@@ -78,12 +78,12 @@ class _Reader:
             case Relation():
                 self._shapes[message.oid] = Shape(relation=message, payloads=(*self._types, payload))
                 self._types = []
-            case Type():
+            case Type() | LogicalMessage():
                 self._types.append(payload)
             case Truncate():
                 shapes = tuple([self._shape(oid) for oid in message.relation_oids])
                 self._append(message, shapes, payload)
-            case Origin() | LogicalMessage():
+            case Origin():
                 pass
             case _:
                 raise ProtocolError(f"unexpected {type(message).__name__} in batch {self._batch.message_id}")

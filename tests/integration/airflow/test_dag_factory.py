@@ -68,11 +68,11 @@ def test_broken_task_is_named_and_leaves_the_others_alone(variables):
 
 def test_option_that_is_not_executed_is_an_error_too(variables):
     settings = make_settings("later")
-    settings["task"]["cdc_settings"]["schema_evolution"] = "apply"
+    settings["task"]["metadata_conn_id"] = "elsewhere"
     variables.add(settings)
 
     assert build_dags() == {}
-    with pytest.raises(SettingsError, match=r"(?s)Variable trempy_task_later.*schema_evolution"):
+    with pytest.raises(SettingsError, match=r"(?s)Variable trempy_task_later.*metadata_conn_id"):
         raise_settings_errors()
 
 

@@ -21,7 +21,6 @@ def test_every_option_that_is_not_executed_is_named_by_its_path() -> None:
 
     assert found == {
         "task.metadata_conn_id": '"warehouse_meta"',
-        "task.cdc_settings.schema_evolution": '"apply"',
         "transformations[0].settings.contract.operation": '"hash"',
         "transformations[1].settings.contract.operation": '"redact"',
     }

@@ -15,6 +15,7 @@ from datetime import datetime
 from functools import partial
 
 from trempy_provider.apply_modes.applier import Applier, CommitPoint
+from trempy_provider.apply_modes.enum_labels import EnumLabels
 from trempy_provider.apply_modes.later_changes import LaterChanges
 from trempy_provider.apply_modes.skipping import Skip
 from trempy_provider.config.task import ReplicationTask
@@ -65,6 +66,7 @@ class BatchApplier:
         self._task = task
         self._report = report
         self._applier = Applier(session, task)
+        self._enum_labels = EnumLabels(session, task)
         self._later_changes = LaterChanges(session, task.task_name, self._applier)
         self.current: TransactionPoint | None = None  # the transaction that is applied alone
 
@@ -76,6 +78,7 @@ class BatchApplier:
         """
         self.current = None
         batch = wire.decode(body)
+        self._enum_labels.prepare(batch.payloads)
         if not singly:
             self._commit(batch, partial(self._apply_batch, batch, body))
         elif batch.chunk is None:

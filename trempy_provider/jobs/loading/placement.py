@@ -13,8 +13,9 @@ from datetime import datetime
 
 from psycopg2 import sql
 
-from trempy_provider.apply_modes.applier import read_target_table, silence_triggers
+from trempy_provider.apply_modes.applier import silence_triggers
 from trempy_provider.apply_modes.error_limit import raise_at_error_limit
+from trempy_provider.apply_modes.held_shapes import HeldShapes
 from trempy_provider.apply_modes.history_load import join_history
 from trempy_provider.apply_modes.replay import ReplayedCounts, replay_held_changes
 from trempy_provider.apply_modes.versioned_table import versioned_table
@@ -23,8 +24,9 @@ from trempy_provider.errors import JobInProgressError, RetryPolicy, TargetSchema
 from trempy_provider.jobs.loading.apply_ahead import wait_for_apply
 from trempy_provider.jobs.loading.context import LoadContext
 from trempy_provider.jobs.progress import Phase
-from trempy_provider.postgres.catalog import read_table
+from trempy_provider.postgres.catalog import read_table, read_target_table
 from trempy_provider.postgres.checkpoints import lock_checkpoint
+from trempy_provider.postgres.known_tables import write_known_table
 from trempy_provider.postgres.load_design import LoadDesign
 from trempy_provider.postgres.load_tables import (
     drop_table_sql,
@@ -165,6 +167,7 @@ def _exchange(context: LoadContext, collected: CollectedRows, target: Session) -
         columns=design.all_column_names,
         delete=replaces,
     )
+    design.shape.finish(target, state.target)
 
 
 def _join_history(collected: CollectedRows, present: Table, target: Session) -> None:
@@ -189,6 +192,9 @@ def _set_sequences(collected: CollectedRows, target: Session) -> None:
 
 def _make_ready(context: LoadContext, collected: CollectedRows, target: Session) -> None:
     state = collected.state
+    placed = read_target_table(target, state.target)
+    known = collected.design.shape.known.on_target(placed)
+    write_known_table(target, context.task.task_name, state.source_oid, known)
     update_table_state(
         target,
         context.task.task_name,
@@ -198,6 +204,7 @@ def _make_ready(context: LoadContext, collected: CollectedRows, target: Session)
         load_id=state.load_id + 1,
         load_table=None,
         snapshot_lsn=state.snapshot_lsn,
+        key_columns=state.key_columns,
         loaded_rows=collected.rows,
         loaded_bytes=collected.bytes,
         estimated_rows=collected.rows,
@@ -222,4 +229,11 @@ def _replay_in_passes(context: LoadContext, collected: CollectedRows, target: Se
 
 
 def _replay(context: LoadContext, collected: CollectedRows, target: Session) -> ReplayedCounts:
-    return replay_held_changes(target, context.task, state=collected.state, into=collected.design.load_table)
+    design = collected.design
+    return replay_held_changes(
+        target,
+        context.task,
+        state=collected.state,
+        into=design.load_table,
+        shapes=HeldShapes(target, context.task, design.shape.known),
+    )

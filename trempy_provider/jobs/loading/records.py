@@ -16,7 +16,7 @@ from trempy_provider.jobs.loading.table_load import TableLoad
 from trempy_provider.jobs.progress import Phase
 from trempy_provider.postgres.load_tables import drop_table_sql, load_table_name
 from trempy_provider.postgres.session import Session, static_sql
-from trempy_provider.postgres.table_states import LoadState, TableState, update_table_state
+from trempy_provider.postgres.table_states import LoadState, TableState, read_table_states, update_table_state
 from trempy_provider.replication.lsn import Lsn
 
 _SHORT_LOCK_TIMEOUT = "500ms"  # progress is worth no longer wait
@@ -140,8 +140,10 @@ class LoadRecords:
             session.execute(static_sql("raise_states_version"), parameters)  # the lock apply takes first
             if not session.fetch_value(static_sql("claim_load"), parameters):
                 return
-            former = LoadState.READY if has_present_rows(load.state) else otherwise
+            present = read_table_states(session, self._task_name)[oid]  # it may have stopped following
+            former = LoadState.READY if has_present_rows(present) else otherwise
             _forget_held_changes(session, self._task_name, oid)
+            error = load.state.error if error is None else error
             update_table_state(session, self._task_name, oid, state=former, load_table=None, error=error)
         session.execute(drop_table_sql(load_table_name(self._task_name, oid)))
 

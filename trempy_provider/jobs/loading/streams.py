@@ -172,6 +172,8 @@ class _Stream(threading.Thread):
         """Find out what a failed finish means; return whether the table is ready after all."""
         if isinstance(error, TargetStatementError) and error.sqlstate == FOREIGN_KEY_VIOLATION:
             self._streams.queue.postpone(load, error)
+        elif isinstance(error, SnapshotLostError):
+            load.give_up_snapshot(error)
         elif not isinstance(error, _UNAVAILABLE):
             load.fail(error)
         elif is_placed(self._context, load.table.oid, target=self._connect()[1]):

@@ -23,6 +23,7 @@ from trempy_provider.postgres.load_plan import Part, part_rows_sql
 from trempy_provider.postgres.load_snapshot import LoadSnapshot, lock_leaf
 from trempy_provider.postgres.sequences import read_sequence_values
 from trempy_provider.postgres.session import Session
+from trempy_provider.postgres.source_catalog import read_source_facts
 from trempy_provider.postgres.table_states import TableState
 from trempy_provider.postgres.tables import Table
 from trempy_provider.postgres.version_columns import no_defaults_sql
@@ -129,10 +130,12 @@ class TableLoad:
             self._make_indexes(design, target)
         assert self.snapshot_at is not None
         collected = CollectedRows(
-            state=replace(self.state, snapshot_lsn=self.snapshot_lsn),
+            state=replace(
+                self.state, snapshot_lsn=self.snapshot_lsn, key_columns=design.shape.table.key_columns
+            ),
             design=design,
             snapshot_at=self.snapshot_at,
-            is_kept_up=was_loaded_before(self.state),
+            is_kept_up=was_loaded_before(self.state) and design.shape.keeps_up,
             rows=self.rows,
             bytes=self.bytes,
             sequence_values=read_sequence_values(source, design.sequences),
@@ -205,11 +208,13 @@ class TableLoad:
                 if table is None or table.oid != self.table.oid:
                     raise SourceError(f"table {self.table.name} was renamed or dropped during the load")
                 assert self.snapshot_at is not None
+                facts = read_source_facts(source, self.context.task, table.oid)
                 self.design = design_load(
                     self.context.task,
                     source,
                     target,
                     table=table,
+                    facts=facts,
                     state=self.state,
                     snapshot_at=self.snapshot_at,
                     context=self.context.compile_context,

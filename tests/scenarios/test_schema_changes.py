@@ -1,0 +1,335 @@
+"""Tables that change in mid-stream, by `schema_evolution`: followed in stream order, or refused by column."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.replication import Replication
+from trempy_provider.errors import SchemaChangeError, SourceTableError
+
+APPLY = {"cdc_settings": {"schema_evolution": "apply"}}
+
+
+@pytest.fixture
+def followed(databases, replicate):
+    """Return a function that replicates tables made by some SQL, whose changes the target follows."""
+
+    def follow(ddl: str, *names: str, **options) -> Replication:
+        databases.source_admin.execute(ddl)
+        options = {"task": APPLY, **options}
+        names = [name if "." in name else f"public.{name}" for name in names]
+        replication = replicate(*names, **options)
+        replication.setup()
+        replication.load()
+        replication.catch_up()
+        return replication
+
+    return follow
+
+
+def columns_of(database, table: str) -> list[tuple]:
+    """Return names, types and NOT NULL of a table's columns."""
+    return database.fetch_all(
+        "select attname::text, format_type(atttypid, atttypmod), attnotnull from pg_attribute"
+        " where attrelid = %(table)s::regclass and attnum > 0 and not attisdropped order by attnum",
+        {"table": table},
+    )
+
+
+def assert_followed(replication: Replication, *tables: str) -> None:
+    """Compare columns and rows of tables on both sides."""
+    databases = replication.databases
+    for table in tables:
+        on_source = sorted(columns_of(databases.source_admin, table))
+        assert sorted(columns_of(databases.target_admin, table)) == on_source
+    replication.assert_equal()
+
+
+def test_columns_added_dropped_renamed_and_retyped_are_followed(databases, followed):
+    replication = followed(
+        "create table t (id int primary key, a int, b varchar(10), c text);"
+        "insert into t select g, g, 'b' || g, 'c' from generate_series(1, 5) g",
+        "t",
+    )
+    for ddl in (
+        "alter table t add d int default 7, add e text; insert into t values (10, 1, 'b', 'c', 2, 'e')",
+        "alter table t drop a; update t set e = 'x' where id = 1",
+        "alter table t rename b to bb; update t set bb = 'y' where id = 2",
+        "alter table t alter bb type varchar(20), alter id type bigint; insert into t values (11, repeat('z', 20))",
+        "alter table t alter bb type text; insert into t values (3000000000, repeat('z', 30))",
+    ):
+        databases.source_admin.execute(ddl)
+        replication.catch_up()
+        assert_followed(replication, "t")
+    assert replication.metadata("select state, load_id from trempy.table_states") == [("ready", 1)]
+
+
+def load_waiting_tables(replication: Replication) -> list[str]:
+    """Load the tables that wait for it, follow on, and return their names."""
+    waiting = replication.metadata(
+        "select source_table, error from trempy.table_states where state = 'pending'"
+    )
+    if waiting:
+        assert all(error.startswith("It has to be loaded again: ") for _, error in waiting)
+        replication.load()
+        replication.catch_up()
+    return [name for name, _ in waiting]
+
+
+def test_changes_behind_the_catalog_are_followed_in_stream_order(databases, followed):
+    """Capture reads the catalog when all of this has happened already."""
+    replication = followed(
+        "create table t (id int primary key, a int, b text);"
+        "insert into t select g, g, 'b' from generate_series(1, 3) g",
+        "t",
+    )
+    for ddl in (
+        "alter table t add c int default 5; update t set a = 9 where id = 1",
+        "alter table t rename c to d; update t set d = 6 where id = 2",
+        "alter table t drop b; insert into t values (4, 4, 4)",
+        "alter table t add b text default 'again'; insert into t values (5, 5, 5, 'b')",
+        "alter table t rename a to x; alter table t rename d to a; alter table t rename x to d",
+        "insert into t values (6, 66, 666, 'swapped')",
+        "alter table t add gone int default 3; insert into t values (7, 7, 7, 'b', 7)",
+        "alter table t drop gone; update t set b = 'end' where id = 7",
+    ):
+        databases.source_admin.execute(ddl)
+    replication.catch_up()
+
+    assert replication.metadata("select error from trempy.table_states where state <> 'ready'") == []
+    assert_followed(replication, "t")
+
+
+def test_ddl_and_changes_within_one_transaction_are_followed(databases, followed):
+    replication = followed(
+        "create table t (id int primary key, a int); insert into t values (1, 1), (2, 2)", "t"
+    )
+    databases.source_admin.execute(
+        "begin; insert into t values (3, 3); alter table t add b text default 'b'; insert into t values (4, 4);"
+        "savepoint s; alter table t add c int; insert into t values (5, 5, 'b', 5); rollback to s;"
+        "alter table t drop a; update t set b = 'x' where id = 1; commit"
+    )
+    replication.catch_up()
+
+    assert replication.metadata("select error from trempy.table_states where state <> 'ready'") == []
+    assert_followed(replication, "t")
+
+
+def test_values_made_row_by_row_on_the_source_are_loaded_again(databases, followed):
+    tables = ("random", "serial", "identity", "using_", "again", "plain")
+    replication = followed(
+        "".join(
+            f"create table {name} (id int primary key, a int); insert into {name} values (1, 1), (2, 2);"
+            for name in tables
+        ),
+        *tables,
+    )
+    databases.source_admin.execute(
+        "alter table random add v float default random();"
+        "alter table serial add v serial;"
+        "alter table identity add v bigint generated always as identity;"
+        "alter table using_ alter a type text using 'number ' || a;"
+        "alter table again drop a; alter table again add a int default 3;"
+        "alter table plain add v int;"
+    )
+    databases.source_admin.execute("".join(f"insert into {name} (id) values (3);" for name in tables))
+    replication.catch_up()
+
+    assert sorted(load_waiting_tables(replication)) == ["identity", "random", "serial", "using_"]
+    assert_followed(replication, *tables)
+    assert replication.metadata("select load_id from trempy.table_states where source_table = 'plain'") == [
+        (1,)
+    ]
+
+
+def test_not_null_is_followed_both_ways(databases, followed):
+    replication = followed(
+        "create table t (id int primary key, a int not null, b int); insert into t values (1, 1, 1)", "t"
+    )
+    databases.source_admin.execute("alter table t alter a drop not null; insert into t values (2, null, 2)")
+    replication.catch_up()
+    assert_followed(replication, "t")
+
+    databases.source_admin.execute("alter table t alter b set not null; insert into t values (3, null, 3)")
+    replication.catch_up()
+    databases.source_admin.execute("insert into t values (4, null, 4)")
+    replication.catch_up()
+    assert_followed(replication, "t")
+
+
+@pytest.mark.parametrize(
+    ("on_source", "named", "on_target"),
+    [
+        ("alter table t add c int default 5", "c", "alter table t add c int"),
+        ("alter table t drop a", "a", "alter table t drop a"),
+        ("alter table t rename a to b", "a", "alter table t rename a to b"),
+        (
+            "alter table t alter a type text using 'n' || a",
+            "a",
+            "alter table t alter a type text using 'n' || a",
+        ),
+        ("alter table t alter a drop not null", "a", "alter table t alter a drop not null"),
+        (
+            "alter table t drop a; alter table t add a int default 3",
+            "a",
+            "alter table t drop a; alter table t add a int default 3",
+        ),
+    ],
+    ids=["added", "dropped", "renamed", "retyped", "null_allowed", "added_again"],
+)
+def test_stop_names_the_column_and_goes_on_after_the_mend(databases, followed, on_source, named, on_target):
+    replication = followed(
+        "create table t (id int primary key, a int not null default 2); insert into t values (1, 1)",
+        "t",
+        task={},
+    )
+    databases.source_admin.execute(on_source)
+    databases.source_admin.execute("insert into t (id) values (2)")
+    replication.capture()
+    with pytest.raises(SchemaChangeError, match=rf"public\.t .*column {named}\b") as stopped:
+        replication.apply()
+    assert "alter table" in stopped.value.hint
+
+    databases.target_admin.execute(on_target)
+    replication.catch_up()
+
+    replication.assert_equal()
+    assert replication.metadata("select state, load_id from trempy.table_states") == [("ready", 1)]
+
+
+def test_target_that_cannot_follow_stops_by_column_and_goes_on_after_the_mend(databases, followed):
+    replication = followed("create table t (id int primary key, a int); insert into t values (1, 1)", "t")
+    databases.target_admin.execute("create view seen as select a from t")
+    databases.source_admin.execute("alter table t drop a; insert into t values (2)")
+    replication.capture()
+    with pytest.raises(SchemaChangeError, match=r"public\.t cannot follow .*column a: .*depend"):
+        replication.apply()
+
+    databases.target_admin.execute("drop view seen")
+    replication.catch_up()
+
+    assert_followed(replication, "t")
+
+
+def test_ignore_keeps_the_target_and_loses_no_row(databases, followed):
+    replication = followed(
+        "create table t (id int primary key, a int not null, b int, c int); insert into t values (1, 1, 1, 1)",
+        "t",
+        task={"cdc_settings": {"schema_evolution": "ignore"}},
+    )
+    databases.source_admin.execute(
+        "alter table t add d int default 5; alter table t drop b; alter table t rename c to cc;"
+        "alter table t alter cc type bigint; insert into t values (2, 2, 2, 2)"
+    )
+    replication.catch_up()
+    databases.source_admin.execute("alter table t drop a; insert into t values (3, 3, 3)")
+    replication.capture()
+    with pytest.raises(SchemaChangeError, match=r"public\.t .*column a\b") as stopped:
+        replication.apply()
+    assert "drop not null" in stopped.value.hint
+    databases.target_admin.execute("alter table t alter a drop not null")
+    replication.catch_up()
+
+    rows = databases.target_admin.fetch_all("select * from t order by id")
+    assert rows == [(1, 1, 1, 1), (2, 2, None, 2), (3, None, None, 3)]
+
+
+def test_enum_labels_come_before_the_first_row_that_has_them(databases, followed):
+    replication = followed(
+        "create type mood as enum ('low', 'high');"
+        "create table t (id int primary key, m mood, ms mood[]); insert into t values (1, 'low', '{}')",
+        "t",
+    )
+    databases.source_admin.execute("insert into t values (2, 'high', '{low}')")
+    replication.catch_up()
+    databases.source_admin.execute("alter type mood add value 'middle' after 'low'")
+    databases.source_admin.execute("alter type mood add value 'lowest' before 'low'")
+    databases.source_admin.execute("insert into t values (3, 'middle', '{lowest,high}')")
+    replication.catch_up()
+
+    replication.assert_equal()
+    labels = "select enum_range(null::mood)::text"
+    assert databases.target_admin.fetch_value(labels) == "{lowest,low,middle,high}"
+
+
+def test_enum_label_stops_by_column_and_goes_on_after_the_mend(databases, followed):
+    replication = followed(
+        "create type mood as enum ('low'); create table t (id int primary key, m mood)", "t", task={}
+    )
+    databases.source_admin.execute("alter type mood add value 'high'")
+    databases.source_admin.execute("insert into t values (1, 'high')")
+    replication.capture()
+    with pytest.raises(SchemaChangeError, match=r"public\.t .*column m .*'high'") as stopped:
+        replication.apply()
+    assert stopped.value.hint == "On the target: alter type public.mood add value 'high';"
+
+    databases.target_admin.execute("alter type mood add value 'high'")
+    replication.catch_up()
+
+    replication.assert_equal()
+
+
+def test_new_names_of_table_and_schema_are_followed(databases, followed):
+    replication = followed("create schema s; create table s.a (id int primary key, v text)", "s*.*")
+    databases.source_admin.execute("alter table s.a rename to b; insert into s.b values (1, 'b')")
+    replication.catch_up()
+    assert replication.metadata("select target_table from trempy.table_states") == [("b",)]
+    replication.assert_equal()
+
+    databases.source_admin.execute("alter schema s rename to s2; insert into s2.b values (2, 's2')")
+    replication.catch_up()
+    databases.source_admin.execute("create table s2.a (id int primary key); insert into s2.a values (1)")
+    assert replication.metadata("select target_schema from trempy.table_states") == [("s2",)]
+    replication.assert_equal()
+
+
+def test_table_created_again_under_its_name_is_taken_up_while_running(databases, followed):
+    replication = followed(
+        "create table t (id int primary key, a int); insert into t values (1, 1);"
+        "create table other (id int primary key)",
+        "t",
+        "other",
+    )
+    databases.source_admin.execute("insert into t values (2, 2); drop table t")
+    databases.source_admin.execute(
+        "create table t (id int primary key, b text); insert into t values (7, 'b')"
+    )
+    databases.source_admin.execute("insert into other values (1)")
+    replication.catch_up()
+
+    assert [name for (name,) in waiting_tables(replication)] == ["t"]
+    replication.load()
+    databases.source_admin.execute("insert into t values (8, 'b')")
+    replication.catch_up()
+    assert_followed(replication, "t", "other")
+
+
+def test_stop_names_a_table_created_again(databases, followed):
+    replication = followed("create table t (id int primary key)", "t", task={})
+    databases.source_admin.execute("drop table t; create table t (id int primary key)")
+
+    with pytest.raises(SourceTableError, match=r"public\.t .* dropped and created again"):
+        replication.capture()
+
+
+def test_new_column_beside_excluded_ones_is_not_lost(databases, followed):
+    tables = [{"schema_name": "public", "table_name": "t", "exclude_columns": ["secret"]}]
+    databases.source_admin.execute(
+        "create table t (id int primary key, a int, secret text); insert into t values (1, 1, 's')"
+    )
+    replication = followed("select", entries=tables)
+    databases.source_admin.execute("alter table t add c int default 5; insert into t values (2, 2, 's', 6)")
+    replication.catch_up()
+    databases.source_admin.execute("update t set c = 7 where id = 1")
+    assert waiting_tables(replication) == [("t",)]
+    replication.load()
+    databases.source_admin.execute("update t set c = 8, a = 8 where id = 2")
+    replication.catch_up()
+
+    rows = databases.target_admin.fetch_all("select * from t order by id")
+    assert rows == [(1, 1, 7), (2, 8, 8)]
+
+
+def waiting_tables(replication: Replication) -> list[tuple[str]]:
+    """Return the tables that wait for a load."""
+    return replication.metadata("select source_table from trempy.table_states where state = 'pending'")

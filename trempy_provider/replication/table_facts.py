@@ -1,0 +1,60 @@
+"""Payloads of our own that tell of a table what its description in the stream does not.
+
+They are logical messages, which every reader of pgoutput passes over, and stand before the description.
+While a transaction is in progress on the source, the catalog does not show what it has done; so what was
+told in it is told anew when it commits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Protocol
+
+from trempy_provider.replication import pgoutput
+from trempy_provider.replication.lsn import Lsn
+from trempy_provider.replication.messages import LogicalMessage
+
+_PREFIX = "trempy.table."
+_PREFIX_START = 10  # after the message's marker, flags and LSN
+_NUMBER_START = _PREFIX_START + len(_PREFIX)
+
+
+class ReadFacts(Protocol):
+    """Whoever can ask the source."""
+
+    def __call__(self, oid: int, xid: int, *, is_committed: bool) -> bytes:
+        """Return the facts of a table that is described in transaction `xid`, as a payload."""
+
+
+def encode_facts(oid: int, lsn: Lsn, content: bytes) -> bytes:
+    """Return facts of a table as a payload; they were read where the WAL was at `lsn`."""
+    message = LogicalMessage(is_transactional=True, lsn=lsn, prefix=f"{_PREFIX}{oid}", content=content)
+    return pgoutput.encode_logical_message(message)
+
+
+def is_facts(payload: bytes) -> bool:
+    """Tell whether a payload is one of these."""
+    return payload[:1] == b"M" and payload.startswith(_PREFIX.encode(), _PREFIX_START)
+
+
+def decode_facts(payload: bytes) -> tuple[Lsn, bytes]:
+    """Return the LSN and the content of facts."""
+    message = pgoutput.decode(payload)
+    assert isinstance(message, LogicalMessage)
+    return message.lsn, message.content
+
+
+def facts_by_table(payloads: Iterable[bytes]) -> dict[int, bytes]:
+    """Return the last facts of each table among payloads, by OID."""
+    return {_oid(payload): payload for payload in payloads if is_facts(payload)}
+
+
+def with_corrected_facts(payloads: Iterable[bytes], corrected: Mapping[int, bytes]) -> tuple[bytes, ...]:
+    """Return payloads with the facts of some tables replaced."""
+    return tuple(
+        [corrected.get(_oid(payload), payload) if is_facts(payload) else payload for payload in payloads]
+    )
+
+
+def _oid(payload: bytes) -> int:
+    return int(payload[_NUMBER_START : payload.index(b"\0", _NUMBER_START)])
