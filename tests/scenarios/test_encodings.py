@@ -39,6 +39,7 @@ def change_and_compare(databases, replication) -> None:
 @pytest.mark.pg(15, "18-15")
 @pytest.mark.parametrize("identity", ["default", "full", "using index by_k"])
 @pytest.mark.encodings("LATIN1", "UTF8")
+@pytest.mark.usefixtures("way")
 def test_every_text_of_latin1_arrives_in_utf8(databases, replicate, identity):
     _load(databases, replicate, identity)
 
@@ -46,6 +47,7 @@ def test_every_text_of_latin1_arrives_in_utf8(databases, replicate, identity):
 @pytest.mark.pg(15, "18-15")
 @pytest.mark.parametrize("identity", ["default", "full", "using index by_k"])
 @pytest.mark.encodings("UTF8", "LATIN1")
+@pytest.mark.usefixtures("way")
 def test_text_of_utf8_that_latin1_has_arrives(databases, replicate, identity):
     _load(databases, replicate, identity)
 
@@ -66,6 +68,7 @@ def _load(databases, replicate, identity: str) -> None:
 
 @pytest.mark.pg(15, "18-15")
 @pytest.mark.encodings("UTF8", "LATIN1")
+@pytest.mark.usefixtures("way")
 def test_text_that_latin1_lacks_is_an_error_of_its_row_alone(databases, replicate):
     databases.source_admin.execute(
         "create table public.t (id int primary key, v text); create table public.k (v text primary key);"

@@ -63,6 +63,7 @@ def insert(table: str, ids: str) -> str:
 
 
 @pytest.mark.pg(15, "18-15")
+@pytest.mark.usefixtures("way")
 def test_hostile_names_are_only_names(databases, replicate):
     databases.source_admin.execute("".join(f"create schema {quoted(name)};" for name in SCHEMAS[1:]))
     databases.source_admin.execute("".join(create(number, table) for number, table in enumerate(TABLES)))

@@ -99,6 +99,7 @@ def change(tables: dict[str, tuple[str, str]]) -> str:
 
 @MODES
 @pytest.mark.pg(15, "16-18", "18-15")
+@pytest.mark.usefixtures("way")
 def test_keys_of_every_type_find_their_rows(databases, replicate, mode):
     databases.source_admin.execute(TYPES + create(KEYS))
     replication = replicate(*(f"public.{table}" for table in KEYS), task={"cdc_settings": {"mode": mode}})
@@ -114,6 +115,7 @@ def test_keys_of_every_type_find_their_rows(databases, replicate, mode):
 
 @MODES
 @pytest.mark.pg(15)
+@pytest.mark.usefixtures("way")
 def test_keys_whose_type_has_its_own_equality_find_their_rows(databases, replicate, mode):
     for side in (databases.source_superuser, databases.target_superuser):
         side.execute(EXTENSIONS + COLLATION)
@@ -138,6 +140,7 @@ def test_keys_whose_type_has_its_own_equality_find_their_rows(databases, replica
 
 
 @pytest.mark.pg(15)
+@pytest.mark.usefixtures("way")
 def test_upsert_leaves_the_key_as_the_source_has_it(databases, replicate):
     for side in (databases.source_superuser, databases.target_superuser):
         side.execute(COLLATION)
@@ -169,6 +172,7 @@ def test_upsert_leaves_the_key_as_the_source_has_it(databases, replicate):
 @MODES
 @pytest.mark.parametrize("count", [3, 60])
 @pytest.mark.pg(15, "16-18", "18-15")
+@pytest.mark.usefixtures("way")
 def test_replica_identity_may_change_in_mid_stream(databases, replicate, mode, count):
     long = "repeat(md5(random()::text), 200)"
     databases.source_admin.execute(
@@ -225,6 +229,7 @@ delete from public.{table} where t = '';
 
 
 @pytest.mark.pg(15)
+@pytest.mark.usefixtures("way")
 def test_change_of_one_of_equal_rows_touches_exactly_one(databases, replicate):
     """Run on Debian's PostgreSQL: it has xml."""
     databases.source_admin.execute(

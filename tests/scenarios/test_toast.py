@@ -79,6 +79,7 @@ commit;
 @pytest.mark.parametrize("mode", ["default", "upsert"])
 @pytest.mark.parametrize("count", [3, 60])
 @pytest.mark.pg(15, "18-15")
+@pytest.mark.usefixtures("way")
 def test_unchanged_value_is_never_overwritten(databases, replicate, mode, count):
     databases.source_admin.execute(create(count))
     tables = [table for table in TABLES if mode == "default" or table != "without_key"]
@@ -94,6 +95,7 @@ def test_unchanged_value_is_never_overwritten(databases, replicate, mode, count)
     assert replication.errors() == []
 
 
+@pytest.mark.usefixtures("way")
 def test_upsert_does_not_invent_a_row_that_the_source_did_not_send_whole(databases, replicate):
     databases.source_admin.execute(create(40))
     replication = replicate("public.by_id", "public.in_full", task={"cdc_settings": {"mode": "upsert"}})

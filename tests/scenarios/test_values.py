@@ -107,6 +107,7 @@ def test_values_are_of_every_type_that_a_column_can_have(databases):
 
 
 @pytest.mark.pg(15, 16, "15-18", "18-15")
+@pytest.mark.usefixtures("way")
 def test_every_type_is_equal_by_load_and_by_change(databases, replicate):
     for side in (databases.source_admin, databases.target_admin):
         side.execute(TYPES)
@@ -124,6 +125,7 @@ def test_types_that_travel_in_binary_are_equal_by_load_and_by_change(databases, 
 
 
 @pytest.mark.pg(15)
+@pytest.mark.usefixtures("way")
 def test_types_of_extensions_are_equal_by_load_and_by_change(databases, replicate):
     """Run on Debian's PostgreSQL: the other builds have no extensions."""
     for side in (databases.source_superuser, databases.target_superuser):

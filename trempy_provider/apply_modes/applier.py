@@ -167,7 +167,9 @@ class Applier:
     def report_change_since(self, change: Change) -> None:
         """Record a row change that is not written because something newer is there."""
         if change.operation is not Operation.TRUNCATE and change.relation.oid in self.states:
-            self._writer.errors.report_change_since(self._projection(change.shapes[0]), change)
+            shape = change.shapes[0]
+            projection = self._projection(shape, self._evolver.view_of(shape))
+            self._writer.errors.report_change_since(projection, change)
 
     def finish(self) -> None:
         """Add what was applied to the counts of the tables."""

@@ -3,6 +3,8 @@
 An INSERT of a key that exists, or an UPDATE or DELETE of one that does not, is an error of its row.
 Where rows are filtered, a missing row is none: it may not have passed.
 Then an UPDATE removes the row that does not pass any more, and inserts the one that has come to pass.
+But where the target's own foreign keys act, a row may have been deleted in cascade with the row it refers to,
+before the source's own DELETE of it arrives.
 """
 
 from __future__ import annotations
@@ -34,7 +36,10 @@ def group_statements(
     if counts.count(CAME_AND_WENT):
         statements.append(Statement(staged_came_and_went_sql(projection, staging), 0))
     if deletes:
-        statements.append(_counted(projection, staged_delete_sql(projection, staging), deletes))
+        query = staged_delete_sql(projection, staging)
+        statements.append(
+            Statement(query, None) if projection.cascades_to_it else _counted(projection, query, deletes)
+        )
     for mask, updates in counts.masks("U"):
         statements += leaving(projection, staging, mask)
         statements.append(_counted(projection, staged_update_sql(projection, staging, mask), updates))
@@ -54,7 +59,8 @@ def row_statements(projection: Projection, change: Change) -> list[Statement]:
         return [Statement(insert_row_sql(projection, change.new), 1)]
     if change.operation is Operation.UPDATE:
         return [Statement(update_row_sql(projection, change), 1)]
-    return [Statement(delete_row_sql(projection, change), 1)]
+    expected = None if projection.cascades_to_it else 1
+    return [Statement(delete_row_sql(projection, change), expected)]
 
 
 def _counted(projection: Projection, query: sql.Composed, row_count: int) -> Statement:

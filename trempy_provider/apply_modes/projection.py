@@ -119,6 +119,7 @@ class Projection:
     overrides_identity: bool
     rows: sql.Composed  # the target, without tables that inherit from it
     is_partitioned: bool
+    cascades_to_it: bool  # a row to delete may be gone with one it referred to
     versioned: VersionedTable | None = None  # the target, when it keeps the versions of rows
 
     @property
@@ -236,6 +237,7 @@ class _Fitting:
             overrides_identity=any(column.identity == _OVERRIDES_IDENTITY for column in self._target.columns),
             rows=self._target.rows,
             is_partitioned=self._target.is_partition_root,
+            cascades_to_it=self._target.cascades_to_it,
             versioned=None if versions is None else versioned_table(self._plan, self._target),
         )
 

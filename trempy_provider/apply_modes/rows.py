@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from psycopg2 import sql
 
 from trempy_provider.apply_modes.projection import ProjectedColumn, Projection
-from trempy_provider.apply_modes.statements import names_sql, overriding_sql
+from trempy_provider.apply_modes.statements import overriding_sql, written_sql
 from trempy_provider.postgres.literals import literal_sql
 from trempy_provider.replication.changes import Change
 from trempy_provider.replication.messages import UNCHANGED, Tuple, Value
@@ -21,9 +21,10 @@ from trempy_provider.replication.messages import UNCHANGED, Tuple, Value
 
 def insert_row_sql(projection: Projection, row: Tuple) -> sql.Composed:
     """Compose the insertion of a row."""
-    return sql.SQL("insert into {target} ({columns}) {overriding}values ({row})").format(
-        target=projection.target,
-        columns=names_sql(projection.columns),
+    if not projection.columns:
+        return sql.SQL("insert into {} default values").format(projection.target)
+    return sql.SQL("insert into {written} {overriding}values ({row})").format(
+        written=written_sql(projection),
         overriding=overriding_sql(projection),
         row=sql.SQL(", ").join(literal_sql(value) for value in projection.values(row)),
     )
@@ -83,7 +84,8 @@ def _equal_sql(pairs: Iterable[tuple[ProjectedColumn, Value]]) -> sql.Composed:
 
 
 def _identical_sql(pairs: Iterable[tuple[ProjectedColumn, Value]]) -> sql.Composed:
-    return sql.SQL(" and ").join(_same_value_sql(column, value) for column, value in pairs)
+    conditions = [_same_value_sql(column, value) for column, value in pairs]
+    return sql.SQL(" and ").join(conditions or [sql.SQL("true")])
 
 
 def _same_value_sql(column: ProjectedColumn, value: Value) -> sql.Composed:

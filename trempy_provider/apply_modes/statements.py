@@ -48,6 +48,13 @@ def names_sql(columns: Iterable[ProjectedColumn]) -> sql.Composed:
     return sql.SQL(", ").join(column.identifier for column in columns)
 
 
+def written_sql(projection: Projection) -> sql.Composed:
+    """Compose the target with the columns that an INSERT gives; none for a table without columns."""
+    if not projection.columns:
+        return sql.Composed([projection.target])
+    return sql.SQL("{} ({})").format(projection.target, names_sql(projection.columns))
+
+
 def column_of(row: str) -> ColumnWriter:
     """Return the writer of columns of the row called `row`: `s."name"`."""
     return lambda name: sql.SQL(row + ".") + sql.Identifier(name)
@@ -130,11 +137,8 @@ def insert_sql(
     projection: Projection, source: sql.Composable, conditions: Sequence[sql.Composable]
 ) -> sql.Composed:
     """Compose the insertion of rows from a source called s, in its order."""
-    return sql.SQL(
-        "insert into {target} ({columns}) {overriding}select {values} from {source} s{where}"
-    ).format(
-        target=projection.target,
-        columns=names_sql(projection.columns),
+    return sql.SQL("insert into {written} {overriding}select {values} from {source} s{where}").format(
+        written=written_sql(projection),
         overriding=overriding_sql(projection),
         values=values_sql(projection.columns, "s"),
         source=source,

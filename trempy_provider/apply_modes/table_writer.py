@@ -16,6 +16,7 @@ from trempy_provider.apply_modes.modes import APPLY_MODES, RowMode
 from trempy_provider.apply_modes.projection import Projection
 from trempy_provider.apply_modes.row_errors import RowErrors, is_row_error, missing_rows, refused_rows
 from trempy_provider.apply_modes.statements import Statement, staged_letter
+from trempy_provider.apply_modes.truncation import truncate_tables
 from trempy_provider.config.task import ReplicationTask
 from trempy_provider.postgres.session import Session
 from trempy_provider.postgres.staging import StagedCounts, StagedRow, StagingTables
@@ -95,8 +96,7 @@ class TableWriter:
     def truncate(self, change: Change, targets: Sequence[Table]) -> None:
         """Empty some tables."""
         assert isinstance(change.message, Truncate)
-        restart_identity = change.message.restart_identity
-        self._session.execute(truncate_sql(targets, restart_identity=restart_identity))
+        truncate_tables(self._session, targets, restart_identity=change.message.restart_identity)
 
     def _write_group(self, projection: Projection, group: NetGroup) -> None:
         if len(group.changes) == 1:
@@ -161,14 +161,6 @@ class TableWriter:
             if statement.expected_rows is None or touched >= statement.expected_rows:
                 return
         raise missing_rows(1)
-
-
-def truncate_sql(targets: Iterable[Table], *, restart_identity: bool) -> sql.Composed:
-    """Compose the emptying of tables, all in one statement so that foreign keys between them allow it."""
-    return sql.SQL("truncate {tables}{restart}").format(
-        tables=sql.SQL(", ").join(table.rows for table in targets),
-        restart=sql.SQL(" restart identity" if restart_identity else ""),
-    )
 
 
 def _raise_refusal(statement: Statement, touched: int) -> None:

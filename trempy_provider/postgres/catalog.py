@@ -158,6 +158,7 @@ def _table(
         owner,
         *sizes,
         children,
+        cascades,
     ) = row
     leaves = tuple(_partition(leaf) for leaf in partitions)
     pages, size_bytes, estimated_rows = _summed(leaves) if kind == "p" else sizes
@@ -175,6 +176,7 @@ def _table(
         size_bytes=size_bytes,
         estimated_rows=estimated_rows,
         has_inheritance_children=children,
+        cascades_to_it=cascades,
         columns=tuple(_column(column) for column in columns),
         keys=tuple(_key(key) for key in keys),
         partitions=leaves,

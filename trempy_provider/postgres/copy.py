@@ -13,7 +13,7 @@ from __future__ import annotations
 import fcntl
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from io import FileIO
@@ -122,11 +122,18 @@ def copy_out_sql(query: sql.Composable, *, binary: bool) -> sql.Composed:
     )
 
 
-def copy_in_sql(table: sql.Composable, columns: sql.Composable, *, binary: bool) -> sql.Composed:
+def copy_in_sql(table: sql.Composable, columns: Sequence[str], *, binary: bool) -> sql.Composed:
     """Return COPY table (columns) FROM STDIN."""
-    return sql.SQL("copy {table} ({columns}) from stdin (format {format})").format(
-        table=table, columns=columns, format=_format_sql(binary=binary)
+    return sql.SQL("copy {table}{columns} from stdin (format {format})").format(
+        table=table, columns=column_list_sql(columns), format=_format_sql(binary=binary)
     )
+
+
+def column_list_sql(columns: Sequence[str]) -> sql.Composable:
+    """Return the columns in parentheses; nothing for a table without columns."""
+    if not columns:
+        return sql.SQL("")
+    return sql.SQL(" ({})").format(sql.SQL(", ").join(map(sql.Identifier, columns)))
 
 
 def _format_sql(*, binary: bool) -> sql.SQL:

@@ -18,6 +18,7 @@ from trempy_provider.postgres.copy_format import rows_travel_binary
 from trempy_provider.postgres.load_shape import LoadShape, shape_to_load
 from trempy_provider.postgres.load_tables import (
     IndexPlan,
+    create_bare_table_sql,
     create_load_table_sql,
     drop_table_sql,
     load_table_name,
@@ -52,8 +53,7 @@ class LoadDesign:
 
     def copy_in_sql(self) -> sql.Composed:
         """Compose COPY FROM STDIN into the load table."""
-        names = sql.SQL(", ").join(map(sql.Identifier, self.column_names))
-        return copy_in_sql(self.load_table.identifier, names, binary=self.binary)
+        return copy_in_sql(self.load_table.identifier, self.column_names, binary=self.binary)
 
     @property
     def column_names(self) -> tuple[str, ...]:
@@ -85,7 +85,7 @@ def design_load(
     """
     shape = shape_to_load(task, target, table=table, facts=facts, state=state)
     plan = plan_table(task, shape.table, context=context).require_complete()
-    if not plan.columns:
+    if table.columns and not plan.columns:
         raise ConfigurationError(f"table {table.name}: the settings choose none of its columns")
     order = _Order(task, shape, state, load_table_name(task.task_name, table.oid), plan)
     with target.transaction():
@@ -152,14 +152,16 @@ def _design_like(order: _Order, present: Table, source: Session, target: Session
     """Model the load table after the target."""
     _refuse_missing_columns(present, order.plan)
     order = replace(order, plan=fit_plan(order.plan, present))
-    moves = order.state.created_by_task and not read_obstacles(target, present)
-    target.execute(create_load_table_sql(order.load_table, present.name, complete=moves))
+    has_columns = bool(order.plan.columns)
+    moves = has_columns and order.state.created_by_task and not read_obstacles(target, present)
+    create_like = create_load_table_sql(order.load_table, present.name, complete=moves)
+    target.execute(create_like if has_columns else create_bare_table_sql(order.load_table))
     order.shape.finish(target, order.load_table)
     indexes = plan_indexes(target, present, load_table=order.load_table)
     keeps_history = order.plan.versions is not None and not order.task.full_load.truncate_before_insert
     if not moves:
         # They serve the replay of changes, and the comparison with versions.
-        serves = order.task.captures_changes or keeps_history
+        serves = has_columns and (order.task.captures_changes or keeps_history)
         indexes = tuple(plan for plan in indexes if plan.is_unique) if serves else ()
     return LoadDesign(
         load_table=order.load_table,

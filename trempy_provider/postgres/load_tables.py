@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from psycopg2 import sql
 
 from trempy_provider.postgres.catalog import read_table
+from trempy_provider.postgres.copy import column_list_sql
 from trempy_provider.postgres.metadata import METADATA_SCHEMA
 from trempy_provider.postgres.schema import add_key_sql
 from trempy_provider.postgres.session import Session, static_sql
@@ -60,6 +61,11 @@ def create_load_table_sql(
         target=target.identifier,
         options=sql.SQL(" ").join(sql.SQL(f"including {option}") for option in options),
     )
+
+
+def create_bare_table_sql(name: QualifiedName) -> sql.Composed:
+    """Compose a table without columns."""
+    return sql.SQL("create table {} ()").format(name.identifier)
 
 
 def drop_table_sql(name: QualifiedName) -> sql.Composed:
@@ -137,11 +143,10 @@ def replace_rows(
 
 def insert_rows_sql(load_table: QualifiedName, target: QualifiedName, columns: Sequence[str]) -> sql.Composed:
     """Compose the insertion of the load table's rows, values of identity columns included."""
-    return sql.SQL(
-        "insert into {target} ({columns}) overriding system value select {columns} from {load_table}"
-    ).format(
+    return sql.SQL("insert into {target}{names} overriding system value select {columns} from {load}").format(
         target=target.identifier,
-        load_table=load_table.identifier,
+        names=column_list_sql(columns),
+        load=load_table.identifier,
         columns=sql.SQL(", ").join(map(sql.Identifier, columns)),
     )
 

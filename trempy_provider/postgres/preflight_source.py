@@ -110,7 +110,7 @@ def _check_columns(task: ReplicationTask, table: Table) -> Iterator[Finding]:
             where, f"it has no column {listed}", "Correct columns or exclude_columns in the settings."
         )
     chosen = {column.name for column in selected_columns(task, table)}
-    if not chosen:
+    if table.columns and not chosen:
         yield error(where, "no column is left to replicate", "Correct columns or exclude_columns.")
     outside = [name for name in table.key_columns if name not in chosen]
     if chosen and outside and task.captures_changes:

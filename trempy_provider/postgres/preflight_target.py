@@ -222,6 +222,7 @@ def _check_columns(where: str, planned: _Planned, existing: Table) -> Iterator[F
         else:
             yield from _check_column(where, existing, column, present[column.name])
             yield from _check_not_null(where, planned, column, existing)
+    yield from _check_generated(where, planned, existing)
     names = {column.name for column in planned.plan.columns}
     names |= set() if planned.plan.versions is None else set(planned.plan.versions.names)
     for target in existing.columns:
@@ -255,6 +256,20 @@ def _check_column(where: str, existing: Table, planned: ChainColumn, target: Col
             "fit will fail",
             f"{change} type {planned.type.name};",
         )
+
+
+def _check_generated(where: str, planned: _Planned, existing: Table) -> Iterator[Finding]:
+    """Find columns that only the source generates; PostgreSQL does not send them."""
+    written = {column.name for column in planned.plan.columns}
+    generated = {column.name for column in planned.table.columns if column.generated} - written
+    for column in existing.columns:
+        if column.name in generated and not column.generated:
+            name = quote_name(column.name)
+            yield warning(
+                where,
+                f"its column {name} is generated on the source: its values are not sent, it has its default",
+                f"alter table {existing.name} drop column {name}; then add it as a generated column.",
+            )
 
 
 def _check_not_null(where: str, planned: _Planned, column: ChainColumn, existing: Table) -> Iterator[Finding]:

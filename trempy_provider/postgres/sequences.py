@@ -29,11 +29,14 @@ def read_sequence_values(source: Session, sequences: Mapping[str, QualifiedName]
 
 
 def set_sequences(target: Session, table: Table, values: dict[str, SequenceValue]) -> None:
-    """Set the sequences of the target table's columns; where no value is known, to the column's highest."""
+    """Set the sequences of the target table's columns; where no value is known, to the column's highest.
+
+    A sequence that the role may not set stays as it is.
+    """
     for column in table.columns:
         if column.sequence is not None:
             value = values.get(column.name) or _highest_value(target, table.name, column)
-            if value is not None:
+            if value is not None and _may_set(target, column.sequence):
                 target.execute(set_sequence_sql(column.sequence, value))
 
 
@@ -49,6 +52,10 @@ def set_sequence_sql(sequence: QualifiedName, value: SequenceValue) -> sql.Compo
 
 def _may_read(source: Session, sequence: QualifiedName) -> bool:
     return bool(source.fetch_value(static_sql("may_read_sequence"), {"sequence": str(sequence)}))
+
+
+def _may_set(target: Session, sequence: QualifiedName) -> bool:
+    return bool(target.fetch_value(static_sql("may_set_sequence"), {"sequence": str(sequence)}))
 
 
 def _highest_value(target: Session, table: QualifiedName, column: Column) -> SequenceValue | None:

@@ -129,6 +129,7 @@ class Table:
     size_bytes: int = 0
     estimated_rows: int | None = None  # None: never analysed
     has_inheritance_children: bool = False
+    cascades_to_it: bool = False  # in this session, deleting rows it refers to deletes its own
     columns: tuple[Column, ...] = ()
     keys: tuple[Key, ...] = ()
     partitions: tuple[Partition, ...] = field(default=(), repr=False)

@@ -12,7 +12,7 @@ from trempy_provider.postgres.translation import SourceStatementError, TargetSta
 ROWS = sql.SQL("select g, 'row ' || g from generate_series(1, {count}) g")
 FAILING = sql.SQL("select g, (100000 / (50000 - g))::text from generate_series(1, 100000) g")
 SLOW = sql.SQL("select g, repeat('x', 10000) || pg_sleep(0.01) from generate_series(1, {count}) g")
-INTO = (sql.Identifier("public", "t"), sql.SQL("id, v"))
+INTO = (sql.Identifier("public", "t"), ("id", "v"))
 
 
 @pytest.fixture

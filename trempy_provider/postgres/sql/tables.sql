@@ -7,7 +7,10 @@ select c.oid::bigint, n.nspname::text, c.relname::text, c.relkind::text, c.relpe
        case when c.relkind in ('r', 'm') then pg_table_size(c.oid) else 0 end as size_bytes,
        case when c.relkind = 'r' and c.reltuples >= 0 then c.reltuples::bigint end as estimated_rows,
        exists (select from pg_inherits i
-               where i.inhparent = c.oid and c.relkind = 'r') as has_inheritance_children
+               where i.inhparent = c.oid and c.relkind = 'r') as has_inheritance_children,
+       current_setting('session_replication_role') <> 'replica'
+       and exists (select from pg_constraint k
+                   where k.conrelid = c.oid and k.contype = 'f' and k.confdeltype = 'c') as cascades_to_it
 from unnest(%(schemas)s::text[], %(tables)s::text[]) as wanted (schema_name, table_name)
 join pg_namespace n on n.nspname = wanted.schema_name
 join pg_class c on c.relnamespace = n.oid and c.relname = wanted.table_name
