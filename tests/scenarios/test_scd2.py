@@ -80,6 +80,36 @@ def test_key_change_ends_one_history_and_begins_another(databases, replicate):
     assert errors(replication) == []
 
 
+def test_keys_are_equal_when_their_types_say_so(databases, replicate):
+    for superuser in (databases.source_superuser, databases.target_superuser):
+        superuser.execute("create extension citext schema public")
+    databases.source_admin.execute(
+        "create type public.mood as enum ('up', 'down'); create domain public.tempered as public.mood;"
+        "create table public.t (c public.citext, e public.tempered, n int, primary key (c, e));"
+        "insert into public.t values ('A', 'up', 1), ('B', 'down', 2)"
+    )
+    replication = replicate("public.t", task=SCD2)
+    replication.setup()
+    replication.load()
+
+    databases.source_admin.execute("update public.t set c = 'a' where c = 'a'")
+    databases.source_admin.execute("update public.t set n = n + 1")
+    databases.source_admin.execute("delete from public.t where c = 'b'")
+    replication.catch_up()
+
+    rows = databases.target.fetch_all(
+        "select c::text, e::text, n, scd_current from public.t order by lower(c::text), scd_start_date"
+    )
+    assert rows == [
+        ("A", "up", 1, 0),
+        ("a", "up", 1, 0),
+        ("a", "up", 2, 1),
+        ("B", "down", 2, 0),
+        ("B", "down", 3, 0),
+    ]
+    assert errors(replication) == []
+
+
 def test_truncate_ends_every_version_and_what_follows_begins_new_ones(databases, replicate):
     replication = prepared(databases, replicate)
     source = SourceHistory(databases, ROWS)
@@ -232,10 +262,9 @@ def test_reload_keeps_history_and_only_adds_versions_of_rows_that_differ(databas
 
     if restart:
         replication.setup(restart=True)
-    with replication.running():
-        replication.load(reload=True)
-        databases.source_admin.execute("update public.t set a = -a where id in (10, 11)")
-        replication.wait_until_level()
+    replication.load(reload=True)
+    databases.source_admin.execute("update public.t set a = -a where id in (10, 11)")
+    replication.catch_up()
 
     untouched = [row for row in before if row[0] not in (10, 11, 20, 21)]
     assert [row for row in versions(databases) if row[0] not in (10, 11, 20, 21, 99)] == untouched

@@ -28,17 +28,27 @@ _OVERRIDES_IDENTITY = "a"  # GENERATED ALWAYS AS IDENTITY
 class VersionedColumn:
     """A column of the target; `base_type` is what its type rests on if that is a domain.
 
+    `equality` is the type's own `=`, when it is not built in.
     `is_compared`: another value makes another version.
     """
 
     name: str
     base_type: str | None = None
+    equality: tuple[str, str] | None = None
     is_compared: bool = True
 
     @property
     def identifier(self) -> sql.Identifier:
         """Return the name for composed SQL."""
         return sql.Identifier(self.name)
+
+    def equals_sql(self, left: str, right: str) -> sql.Composed:
+        """Compose the condition that two rows have an equal value."""
+        operator: sql.Composable = sql.SQL("=")
+        if self.equality is not None:
+            schema_name, name = self.equality
+            operator = sql.SQL("operator({}.{})").format(sql.Identifier(schema_name), sql.SQL(name))
+        return sql.SQL("{} {} {}").format(self.value_sql(left), operator, self.value_sql(right))
 
     def value_sql(self, row: str) -> sql.Composed:
         """Compose the value in a row of the target, without its domain: a domain may refuse NULL."""
@@ -86,12 +96,8 @@ class VersionedTable:
 
     def match_sql(self, left: str, right: str) -> sql.Composed:
         """Compose the condition that two rows have the same key."""
-        return sql.SQL(" and ").join(
-            sql.SQL("{left}.{name} = {right}.{name}").format(
-                left=sql.SQL(left), right=sql.SQL(right), name=sql.Identifier(name)
-            )
-            for name in self.key
-        )
+        by_name = {column.name: column for column in self.columns}
+        return sql.SQL(" and ").join(by_name[name].equals_sql(left, right) for name in self.key)
 
     def target_image_sql(self, row: str) -> sql.Composed:
         """Compose the record of what is compared, of a row of the target."""
@@ -153,6 +159,7 @@ def _versioned_column(planned: ChainColumn, target: Column) -> VersionedColumn:
     return VersionedColumn(
         name=target.name,
         base_type=target.base_type_name if is_domain else None,
+        equality=target.equality,
         is_compared=not planned.is_momentary,
     )
 

@@ -47,7 +47,7 @@ def check_target_tables(
     yield from _check_creation(target, task, facts, missing)
     yield from _check_types(source, target, task, tables, missing)
     for each in planned:
-        yield from check_versions(task, each.table, each.plan)
+        yield from check_versions(source, task, each.table, each.plan)
         if existing := present.get(each.plan.target):
             yield from _check_existing(task, facts, each, existing, rights[existing.oid])
     yield from _check_staging(task, facts)

@@ -4,23 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from trempy_provider.config.choices import OperationName
+from trempy_provider.config.table_chain import ChainColumn
 from trempy_provider.config.task import ReplicationTask
+from trempy_provider.postgres.catalog import operations_of
 from trempy_provider.postgres.findings import Finding, error, warning
+from trempy_provider.postgres.session import Session
 from trempy_provider.postgres.table_plan import TablePlan
 from trempy_provider.postgres.tables import Table, quote_name
+from trempy_provider.postgres.toast import read_unsendable_columns, sends_whole_rows
 
 
-def check_versions(task: ReplicationTask, table: Table, plan: TablePlan) -> Iterator[Finding]:
+def check_versions(
+    source: Session, task: ReplicationTask, table: Table, plan: TablePlan
+) -> Iterator[Finding]:
     """Find what keeps a source table from having a history, and what makes its history short."""
     if plan.versions is None:
         return
     where = f"source table {table.name}"
-    if not plan.identity:
+    if not _history_key(plan):
         yield error(
             where,
             "it has no key, which the mode scd2 needs",
             f"alter table {table.name} add primary key (…); or use the mode default.",
         )
+    elif task.captures_changes:
+        yield from _check_old_rows(source, task, table, plan)
     names = {column.name for column in plan.columns}
     for name in plan.versions.names:
         if name in names:
@@ -39,6 +48,32 @@ def check_versions(task: ReplicationTask, table: Table, plan: TablePlan) -> Iter
             f"full_load_settings.{option} is true: each full load removes the table's history",
             "Set it to false to keep the history; a load then adds the versions of rows that differ.",
         )
+
+
+def _check_old_rows(
+    source: Session, task: ReplicationTask, table: Table, plan: TablePlan
+) -> Iterator[Finding]:
+    """Find what the settings' key needs of old rows, and an UPDATE or DELETE does not send."""
+    changing = {OperationName.UPDATE, OperationName.DELETE}
+    made_from = {name for column in _history_key(plan) for name in column.depends_on}
+    if made_from == set(table.key_columns) or changing.isdisjoint(operations_of(task, table)):
+        return
+    unsent = made_from.difference(table.key_columns) | read_unsendable_columns(source, [table]).get(
+        table.oid, frozenset()
+    )
+    if unsent and not sends_whole_rows(table):
+        yield error(
+            f"source table {table.name}",
+            "its history has another key than its rows, and UPDATE and DELETE may not send "
+            f"{', '.join(map(quote_name, sorted(unsent)))}",
+            f"alter table {table.name} replica identity full;",
+        )
+
+
+def _history_key(plan: TablePlan) -> tuple[ChainColumn, ...]:
+    assert plan.versions is not None
+    names = {name for key in plan.keys for name in key.columns}
+    return tuple(column for column in plan.columns if column.name in names)
 
 
 def check_existing_versions(plan: TablePlan, existing: Table) -> Iterator[Finding]:
@@ -64,10 +99,10 @@ def check_existing_versions(plan: TablePlan, existing: Table) -> Iterator[Findin
 
 def _check_keys(plan: TablePlan, existing: Table, where: str) -> Iterator[Finding]:
     assert plan.versions is not None
-    key = (*plan.identity, plan.versions.start)
+    key = plan.keys[0].columns
     columns = ", ".join(map(quote_name, key))
     fitting = [index for index in existing.keys if set(index.columns) == set(key) and index.is_immediate]
-    if plan.identity and not any(index.columns[-1] == plan.versions.start for index in fitting):
+    if _history_key(plan) and not any(index.columns[-1] == plan.versions.start for index in fitting):
         yield error(
             where,
             f"it has no unique index on the key and the start of a version ({columns})",

@@ -28,7 +28,7 @@ class _Size:
 
 def read_unsendable_columns(source: Session, tables: Iterable[Table]) -> dict[int, frozenset[str]]:
     """Return by table, by its OID, the columns whose values an UPDATE may leave unsent."""
-    wanted = [table for table in tables if not _sends_all(table)]
+    wanted = [table for table in tables if not sends_whole_rows(table)]
     relations = {table.oid: _relations(table) for table in wanted}
     oids = sorted({oid for listed in relations.values() for oid in listed})
     sizes: dict[int, list[_Size]] = defaultdict(list)
@@ -41,7 +41,8 @@ def read_unsendable_columns(source: Session, tables: Iterable[Table]) -> dict[in
     }
 
 
-def _sends_all(table: Table) -> bool:
+def sends_whole_rows(table: Table) -> bool:
+    """Tell whether UPDATE and DELETE send all of the row before: REPLICA IDENTITY FULL."""
     if table.partitions:
         return all(leaf.replica_identity == "f" for leaf in table.partitions)
     return table.identity_columns is None

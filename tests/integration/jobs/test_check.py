@@ -442,6 +442,20 @@ def _prepare(databases: DatabasePair, preparation: str) -> None:
         databases.target_superuser.execute(on_target.format(**target))
 
 
+def test_history_by_a_key_that_delete_does_not_send_is_refused(shop: DatabasePair, task_name: str) -> None:
+    options = make_task(task_name, ["customers"], **SCD2).model_dump(mode="json", by_alias=True)
+    key = {"transformation_type": "add_primary_key", "contract": {"column_names": ["name"]}}
+    of_customers = {"schema_name": "shop", "table_name": "customers"}
+    transformations = [{"table_info": of_customers, "settings": key}]
+    task = ReplicationTask.model_validate({**options, "transformations": transformations})
+
+    finding = found(run(task, shop), "its history has another key")
+
+    assert "may not send name" in finding.what
+    shop.source_admin.execute(finding.remedy)
+    assert run(task, shop).errors == ()
+
+
 def test_source_and_target_must_differ(shop: DatabasePair, task_name: str) -> None:
     endpoint = make_source(shop, task_name)
 
