@@ -38,7 +38,7 @@ CAPTURE = (
     Step("position repeated to the slot; nothing read", "after", f"{POSTGRES}.stream:ChangeStream.confirm"),
     Step("in the middle of a transaction", "after", f"{JOBS}.capture:BatchBuilder.add", hit=4),
     Step("a transaction read; not published", "before", f"{JOBS}.capture:_Capture._publish"),
-    Step("batch encoded; not published", "after", f"{JOBS}.capture:wire.encode"),
+    Step("batch encoded; not published", "after", f"{JOBS}.capture:message_of"),
     Step("batch handed to the channel", "after", f"{BROKER}.publisher:RabbitMqPublisher.publish"),
     Step("batch sent; not confirmed", "after", f"{BROKER}.publisher:RabbitMqPublisher._send"),
     Step("first chunk of a transaction sent", "after", f"{BROKER}.publisher:RabbitMqPublisher._send", hit=3),

@@ -84,7 +84,7 @@ def test_batch_published_but_not_confirmed_to_the_slot_is_applied_once(keyless, 
 
 def test_nothing_read_but_unpublished_is_skipped_after_a_crash(keyless, monkeypatch):
     failed = fail_once(
-        monkeypatch, capture_module.wire, "encode", error=BrokerUnavailableError("connection lost")
+        monkeypatch, capture_module, "message_of", error=BrokerUnavailableError("connection lost")
     )
     insert(keyless)
 
@@ -153,7 +153,7 @@ def test_transaction_cut_into_chunks_and_sent_again_is_applied_once(databases, r
     replication.setup()
     replication.load()
     insert(replication, 100)
-    original, sent = capture_module.wire.encode, []
+    original, sent = capture_module.message_of, []
 
     def dies_in_the_middle(batch):
         sent.append(batch.chunk)
@@ -161,7 +161,7 @@ def test_transaction_cut_into_chunks_and_sent_again_is_applied_once(databases, r
             raise BrokerUnavailableError("connection lost")
         return original(batch)
 
-    monkeypatch.setattr(capture_module.wire, "encode", dies_in_the_middle)
+    monkeypatch.setattr(capture_module, "message_of", dies_in_the_middle)
     replication.catch_up()
 
     replication.assert_equal()

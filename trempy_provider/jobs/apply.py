@@ -20,6 +20,7 @@ from trempy_provider.config.task import ReplicationTask
 from trempy_provider.errors import RetryPolicy, TrempyError
 from trempy_provider.jobs.applying.deliveries import DeliveryApplier
 from trempy_provider.jobs.applying.report import ApplyReport
+from trempy_provider.jobs.applying.starving import Starving
 from trempy_provider.jobs.backoff import Backoff
 from trempy_provider.jobs.cancelling import cancelling
 from trempy_provider.jobs.lease import EndReason, Lease, StopSignal
@@ -94,16 +95,21 @@ class _Apply:
             return self._consume(session, consumer, deliveries)
 
     def _consume(self, session: Session, consumer: Consumer, deliveries: DeliveryApplier) -> EndReason:
+        starving = Starving(session, self._task.task_name, broker=self._broker)
         active_at = time.monotonic()
         while True:
             reason = self._end_reason(session, idle_for_seconds=time.monotonic() - active_at)
             if reason is not None:
                 return reason
             delivery = consumer.get(timeout_seconds=self._lease.remaining_seconds(at_most=_GET_SECONDS))
-            if delivery is not None:
-                self._take(delivery, session=session, consumer=consumer, deliveries=deliveries)
-                active_at = time.monotonic()
+            if delivery is None:
+                starving.hungry()
+                self._backoff.going_on()
+                continue
+            self._take(delivery, session=session, consumer=consumer, deliveries=deliveries)
+            starving.fed()
             self._backoff.succeeded()
+            active_at = time.monotonic()
 
     def _end_reason(self, session: Session, *, idle_for_seconds: float) -> EndReason | None:
         if self._stop.is_set():

@@ -13,6 +13,7 @@ logger = logging.getLogger(__name__)
 FIRST_PAUSE_SECONDS = 0.2
 LONGEST_PAUSE_SECONDS = 15.0
 PATIENCE_SECONDS = 300.0
+PROVEN_SECONDS = 30.0
 
 
 class Backoff:
@@ -24,11 +25,17 @@ class Backoff:
         self._patience_seconds = patience_seconds
         self._failing_since: float | None = None
         self._pause_seconds = FIRST_PAUSE_SECONDS
+        self._resumed_at = time.monotonic()
 
     def succeeded(self) -> None:
-        """Note that the job goes on."""
+        """Note that the job has done some of its work."""
         self._failing_since = None
         self._pause_seconds = FIRST_PAUSE_SECONDS
+
+    def going_on(self) -> None:
+        """Note that the job runs, with nothing to do so far; for a while that is no success yet."""
+        if time.monotonic() - self._resumed_at >= PROVEN_SECONDS:
+            self.succeeded()
 
     def wait(self, error: TrempyError) -> None:
         """Pause after a failure.
@@ -44,3 +51,4 @@ class Backoff:
         logger.warning("%s; trying again in %.1f s", error, self._pause_seconds)
         self._stop.wait(self._lease.remaining_seconds(at_most=self._pause_seconds))
         self._pause_seconds = min(self._pause_seconds * 2, LONGEST_PAUSE_SECONDS)
+        self._resumed_at = time.monotonic()

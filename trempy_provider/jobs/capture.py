@@ -20,19 +20,19 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from trempy_provider.broker.base import Broker, OutgoingMessage
+from trempy_provider.broker.base import Broker
 from trempy_provider.config.task import ReplicationTask
 from trempy_provider.errors import RetryPolicy, SlotInUseError, StoppedError, TrempyError
 from trempy_provider.jobs.backlog import Backlog
 from trempy_provider.jobs.backoff import Backoff
 from trempy_provider.jobs.lease import EndReason, Lease, StopSignal
+from trempy_provider.jobs.outgoing import message_of
 from trempy_provider.jobs.starting_point import StartingPoint, find_starting_point
 from trempy_provider.jobs.table_watch import TableWatch
 from trempy_provider.postgres.checkpoints import advance_capture_progress, begin_capture_session
 from trempy_provider.postgres.facts_reader import FactsReader
 from trempy_provider.postgres.session import Endpoint, Session
 from trempy_provider.postgres.stream import ChangeStream, Keepalive, open_stream
-from trempy_provider.replication import wire
 from trempy_provider.replication.batch_builder import BatchBuilder
 from trempy_provider.replication.batches import Batch, BatchLimits
 from trempy_provider.replication.lsn import NO_LSN, Lsn
@@ -187,12 +187,19 @@ class _Capture:
             frame_count = self._drain(stop)
             self._publish_waiting(stop)
             self._confirm()
-            backoff.succeeded()
+            self._note_success(backoff)
             reason = EndReason.STOPPED if stop.is_set() else self._end_reason(lease)
             if reason is not None:
                 self._finish(_STOP_CONFIRM_SECONDS if stop.is_set() else _LAST_CONFIRM_SECONDS)
                 return reason
             self._wait(lease, frame_count)
+
+    def _note_success(self, backoff: Backoff) -> None:
+        assert self._publisher is not None
+        if self._publisher.confirmed() is None:
+            backoff.going_on()
+        else:
+            backoff.succeeded()
 
     def _drain(self, stop: StopSignal) -> int:
         """Read what has arrived; return the number of payloads."""
@@ -236,14 +243,7 @@ class _Capture:
         assert self._publisher is not None
         assert self._stream is not None
         batch = self._facts.with_new_labels(batch)
-        body = wire.encode(batch)
-        message = OutgoingMessage(
-            body=body,
-            message_id=batch.message_id,
-            headers=_headers(batch),
-            content_type=wire.CONTENT_TYPE,
-            token=batch.end_lsn,
-        )
+        message = message_of(batch)
         while not self._publisher.wait_for_room(timeout_seconds=_ROOM_SECONDS):
             self._stream.keep_alive()
             stop.raise_if_set()
@@ -256,7 +256,7 @@ class _Capture:
         self._report.batch_count += 1
         self._report.transaction_count += batch.transaction_count
         self._report.change_count += batch.change_count
-        self._report.published_bytes += len(body)
+        self._report.published_bytes += len(message.body)
 
     def _confirm(self, *, at_once: bool = False) -> None:
         """Record what the broker has confirmed, then confirm the slot; about once a second."""
@@ -344,16 +344,3 @@ def _own_starting_point(
     if point.reader_pid != reader_pid:
         raise SlotInUseError(f"the stream of slot {task.slot_name} was lost as soon as it was opened")
     return point
-
-
-def _headers(batch: Batch) -> dict[str, str | int]:
-    return {
-        "task_name": batch.task_name,
-        "transaction_id": batch.transaction_id,
-        "previous_lsn": str(batch.previous_lsn),
-        "first_lsn": str(batch.first_lsn),
-        "last_lsn": str(batch.end_lsn),
-        "transaction_count": batch.transaction_count,
-        "change_count": batch.change_count,
-        "format_version": wire.FORMAT_VERSION,
-    }
