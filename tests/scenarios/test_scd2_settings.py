@@ -177,3 +177,34 @@ def test_history_is_kept_by_the_key_that_the_settings_make(databases, replicate)
     indexes = databases.target.fetch_all("select indexdef from pg_indexes where tablename = 'salary'")
     assert [definition.split("(")[1] for (definition,) in indexes] == ["person, scd_start_date)"]
     assert errors(replication) == []
+
+
+def test_history_goes_on_while_the_table_changes(databases, replicate):
+    databases.source_admin.execute(
+        "create table public.t (id int primary key, a int, v text);"
+        "insert into public.t select g, g, 'v' from generate_series(1, 20) g"
+    )
+    task = {"cdc_settings": {"mode": "scd2", "schema_evolution": "apply"}}
+    replication = replicate("public.t", task=task)
+    replication.setup()
+    replication.load()
+
+    databases.source_admin.execute("update public.t set a = -a where id <= 5")
+    databases.source_admin.execute("alter table public.t add column extra int default 7")
+    databases.source_admin.execute(
+        "update public.t set extra = 8 where id <= 3; insert into public.t values (21)"
+    )
+    databases.source_admin.execute("alter table public.t rename column a to b")
+    databases.source_admin.execute(
+        "update public.t set b = 0 where id = 1; delete from public.t where id = 2"
+    )
+    databases.source_admin.execute("alter table public.t drop column v")
+    databases.source_admin.execute("update public.t set b = 1 where id = 1")
+    replication.catch_up()
+
+    query = "select id, b, extra from public.t"
+    histories = read_history(databases.target, query)
+    current = {key: chain[-1].row for key, chain in histories.items() if chain[-1].end is None}
+    assert current == {row[:1]: row for row in databases.source_admin.fetch_all(query)}
+    assert [version.row[1:] for version in histories[(1,)]] == [(1, 7), (-1, 7), (-1, 8), (0, 8), (1, 8)]
+    assert errors(replication) == []
