@@ -333,3 +333,34 @@ def test_new_column_beside_excluded_ones_is_not_lost(databases, followed):
 def waiting_tables(replication: Replication) -> list[tuple[str]]:
     """Return the tables that wait for a load."""
     return replication.metadata("select source_table from trempy.table_states where state = 'pending'")
+
+
+def test_transformed_table_follows_and_a_column_the_settings_name_stops(databases, followed):
+    def transformation(kind, **contract):
+        info = {"schema_name": "public", "table_name": "t"}
+        return {"table_info": info, "settings": {"transformation_type": kind, "contract": contract}}
+
+    replication = followed(
+        "create table t (id int primary key, a int, b text); insert into t values (1, 1, 'b')",
+        "t",
+        transformations=[
+            transformation("modify_table_name", target_table_name="target"),
+            transformation("modify_column_name", column_name="a", target_column_name="aa"),
+            transformation("modify_column_value", operation="uppercase", column_name="b"),
+        ],
+    )
+    databases.source_admin.execute("alter table t add c int default 5; insert into t values (2, 2, 'b', 6)")
+    replication.catch_up()
+    databases.source_admin.execute("alter table t alter a type bigint; delete from t where id = 3")
+    databases.source_admin.execute("insert into t values (4, 4, 'b', 6)")
+    replication.catch_up()
+    rows = databases.target_admin.fetch_all("select id, aa, b, c from target order by id")
+    assert rows == [(1, 1, "B", 5), (2, 2, "B", 6), (4, 4, "B", 6)]
+    assert ("aa", "bigint", False) in columns_of(databases.target_admin, "target")
+
+    databases.source_admin.execute("alter table t rename b to secret; insert into t values (3, 3, 'b', 7)")
+    replication.capture()
+    with pytest.raises(
+        SchemaChangeError, match=r"column b of source table public\.t, .* was renamed to secret"
+    ):
+        replication.apply()

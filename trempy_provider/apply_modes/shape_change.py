@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from trempy_provider.config.choices import ApplyModeName, SchemaEvolution
+from trempy_provider.config.filters import TableFilter
 from trempy_provider.config.task import ReplicationTask
+from trempy_provider.config.transformations import TableTransformation
 from trempy_provider.errors import SchemaChangeError
 from trempy_provider.postgres.catalog import read_target_table, selection_of
 from trempy_provider.postgres.evolution_steps import AddColumn, AllowNull, DropColumn, Step
@@ -17,6 +20,8 @@ from trempy_provider.postgres.tables import Column, quote_name
 from trempy_provider.postgres.target_steps import refuse_open_steps, steps_between, take_open_steps
 from trempy_provider.postgres.types import create_missing_types
 from trempy_provider.replication.messages import ReplicaIdentity
+
+_COLUMN_FIELDS = frozenset({"column_name", "column_names", "depends_on"})
 
 
 class ReloadNeededError(Exception):
@@ -133,8 +138,25 @@ class ShapeChange:
 
 
 def _names_in_settings(task: ReplicationTask, state: TableState) -> set[str]:
+    """Return the columns that the settings name for a table, by a pattern of its name too."""
     selection = selection_of(task, state.source)
-    return set() if selection is None else {*(selection.columns or ()), *selection.exclude_columns}
+    names = set() if selection is None else {*(selection.columns or ()), *selection.exclude_columns}
+    schema_name, table_name = state.source.schema_name, state.source.table_name
+    entries: list[TableFilter | TableTransformation] = [*task.filters, *task.transformations]
+    for entry in entries:
+        if entry.table_info.matches(schema_name, table_name):
+            names |= _column_names(entry.settings.model_dump())
+    return names
+
+
+def _column_names(settings: dict[str, Any]) -> set[str]:
+    names: set[str] = set()
+    for field, value in settings.items():
+        if isinstance(value, dict):
+            names |= _column_names(value)
+        elif field in _COLUMN_FIELDS and value is not None:
+            names |= {value} if isinstance(value, str) else set(value)
+    return names
 
 
 def _must_be_given(column: Column) -> bool:

@@ -91,7 +91,7 @@ class _Renaming:
     def _means_the_same(self) -> bool:
         """Tell whether the settings choose the table under both names and make the same of it."""
         selections = [selection_of(self._task, name) for name in (self._former_name, self._name)]
-        return None not in selections and _contents(self._before) == _contents(self._now)
+        return None not in selections and _meaning(self._before) == _meaning(self._now)
 
     def _rename_target(self, target: QualifiedName) -> None:
         if self._was_renamed_by_hand():
@@ -140,5 +140,11 @@ def rename_table_sql(name: QualifiedName, new_name: QualifiedName) -> list[sql.C
     return statements
 
 
-def _contents(plan: TablePlan) -> tuple[object, ...]:
-    return plan.columns, plan.conditions
+def _meaning(plan: TablePlan) -> tuple[object, ...]:
+    """Return what a plan makes of a table, and what name it gives if not the source's."""
+    schema_name, table_name = plan.target.schema_name, plan.target.table_name
+    given_names = (
+        None if schema_name == plan.source.schema_name else schema_name,
+        None if table_name == plan.source.table_name else table_name,
+    )
+    return plan.columns, plan.conditions, plan.problems, given_names

@@ -26,6 +26,7 @@ __all__ = [
     "find_tables",
     "list_tables",
     "operations_of",
+    "read_columns_and_keys",
     "read_table",
     "read_tables",
     "read_target_table",
@@ -45,7 +46,7 @@ def read_tables(session: Session, names: Iterable[QualifiedName]) -> tuple[Table
     }
     rows = session.fetch_all(static_sql("tables"), parameters)
     oids = {"oids": [row[0] for row in rows]}
-    columns = _by_table(session.fetch_all(static_sql("columns"), oids))
+    columns = _by_table(session.fetch_all(static_sql("columns"), {**oids, "waits": True}))
     keys = _by_table(session.fetch_all(static_sql("keys"), oids))
     roots = {"oids": [row[0] for row in rows if row[3] == "p"]}
     partitions = _by_table(session.fetch_all(static_sql("partitions"), roots))
@@ -56,6 +57,17 @@ def read_tables(session: Session, names: Iterable[QualifiedName]) -> tuple[Table
 def read_table(session: Session, name: QualifiedName) -> Table | None:
     """Describe one relation, None when it does not exist."""
     return next(iter(read_tables(session, [name])), None)
+
+
+def read_columns_and_keys(session: Session, oid: int) -> tuple[tuple[Column, ...], tuple[Key, ...]]:
+    """Return a relation's columns and keys without waiting for whoever has it locked.
+
+    What generated columns are computed from is left out.
+    """
+    oids = {"oids": [oid]}
+    columns = session.fetch_all(static_sql("columns"), {**oids, "waits": False})
+    keys = session.fetch_all(static_sql("keys"), oids)
+    return tuple(_column(row[1:]) for row in columns), tuple(_key(row[1:]) for row in keys)
 
 
 def read_target_table(session: Session, name: QualifiedName) -> Table:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from trempy_provider.config.chaining import masks_of
 from trempy_provider.config.task import ReplicationTask
-from trempy_provider.postgres.catalog import read_table, selection_of
+from trempy_provider.postgres.catalog import read_columns_and_keys, selection_of
 from trempy_provider.postgres.session import Session, static_sql
 from trempy_provider.postgres.source_facts import SourceColumn, SourceFacts, storage_from_json
 from trempy_provider.postgres.tables import Column, QualifiedName, Table
+from trempy_provider.postgres.translation import SourceStatementError
 from trempy_provider.postgres.types import read_user_types
 from trempy_provider.replication.lsn import NO_LSN, Lsn
+
+_LOCK_TIMEOUT = "50ms"
+_LOCK_NOT_AVAILABLE = "55P03"
 
 
 def read_source_facts(
@@ -20,6 +26,7 @@ def read_source_facts(
     """Return what the catalog says of a table now; in an open transaction, what its snapshot says.
 
     `xid` is the transaction in whose stream the table is described.
+    Nothing waits for a lock on the table: it may be that transaction's.
     Of columns that the settings keep on the source, only the numbers are read.
     """
     if session.in_transaction:
@@ -43,24 +50,26 @@ def _read(session: Session, task: ReplicationTask, oid: int, xid: int | None) ->
 
 
 def _describe(session: Session, task: ReplicationTask, oid: int, row: tuple[Any, ...]) -> SourceFacts:
-    schema_name, table_name, attribute_count, storage, is_published, published = row
+    schema_name, table_name, identity, attribute_count, storage, is_published, published = row
     name = QualifiedName(schema_name, table_name)
     published = None if published is None else frozenset(published)
-    table = read_table(session, name)
-    assert table is not None
+    columns, keys = read_columns_and_keys(session, oid)
+    columns = _with_expressions(session, oid, columns)
+    table = Table(oid=oid, name=name, kind="r", replica_identity=identity, columns=columns, keys=keys)
     rows = session.fetch_all(static_sql("attribute_facts"), {"oid": oid})
     chosen = _chosen(task, table, published)
-    columns = tuple(
+    described = tuple(
         SourceColumn(chosen[attnum], modifier, missing, differs)
         for attnum, _, modifier, missing, differs in rows
         if attnum in chosen
     )
+    described = _without_secrets(task, name, described)
     dropped = frozenset(attnum for attnum, is_dropped, *_ in rows if is_dropped)
     return SourceFacts(
         oid=oid,
         lsn=NO_LSN,
         name=name,
-        columns=columns,
+        columns=described,
         hidden=frozenset(attnum for attnum, *_ in rows) - dropped - chosen.keys(),
         dropped=dropped,
         attribute_count=attribute_count,
@@ -68,7 +77,44 @@ def _describe(session: Session, task: ReplicationTask, oid: int, row: tuple[Any,
         is_published=is_published,
         published=published,
         key_columns=table.key_columns,
-        types=read_user_types(session, [column.column for column in columns]),
+        types=read_user_types(session, [column.column for column in described]),
+    )
+
+
+def _without_secrets(
+    task: ReplicationTask, name: QualifiedName, columns: tuple[SourceColumn, ...]
+) -> tuple[SourceColumn, ...]:
+    """Leave out the defaults of masked columns, and of all where the settings do not know the table."""
+    masked = masks_of(task, (name.schema_name, name.table_name), [entry.column.name for entry in columns])
+    is_known = selection_of(task, name) is not None
+    return tuple(
+        entry
+        if is_known and entry.column.name not in masked
+        else replace(
+            entry,
+            column=entry.column if entry.column.generated else replace(entry.column, default_sql=None),
+            missing=None,
+            missing_differs=entry.missing is not None,
+        )
+        for entry in columns
+    )
+
+
+def _with_expressions(session: Session, oid: int, columns: Sequence[Column]) -> tuple[Column, ...]:
+    """Add what generated columns are computed from, unless somebody keeps the table locked."""
+    if not any(column.generated for column in columns):
+        return tuple(columns)
+    expressions: dict[int, str] = {}
+    try:
+        with session.savepoint("trempy_expressions"):
+            session.execute(f"set local lock_timeout = '{_LOCK_TIMEOUT}'")
+            expressions = dict(session.fetch_all(static_sql("generated_expressions"), {"oid": oid}))
+    except SourceStatementError as error:
+        if error.sqlstate != _LOCK_NOT_AVAILABLE:
+            raise
+    return tuple(
+        replace(column, default_sql=expressions.get(column.position)) if column.generated else column
+        for column in columns
     )
 
 

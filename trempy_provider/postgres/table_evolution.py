@@ -237,7 +237,7 @@ class _Comparison:
             known = self._known.column(entry.attnum)
             if entry.column.generated and known is not None:
                 generated.append(replace(known, column=self._with_present_sources(known.column, columns)))
-            elif entry.column.generated:
+            elif entry.column.generated and entry.column.default_sql is not None:
                 alias = entry.column.name if self._renames else None
                 generated.append(KnownColumn(entry.column, entry.type_modifier, alias))
         return generated

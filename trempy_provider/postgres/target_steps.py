@@ -10,7 +10,7 @@ from psycopg2 import sql
 
 from trempy_provider.config.choices import ApplyModeName
 from trempy_provider.config.task import ReplicationTask
-from trempy_provider.errors import RetryPolicy, SchemaChangeError, TargetError
+from trempy_provider.errors import ConfigurationError, RetryPolicy, SchemaChangeError, TargetError
 from trempy_provider.postgres.catalog import read_target_table
 from trempy_provider.postgres.evolution_steps import (
     AddColumn,
@@ -47,6 +47,7 @@ def steps_between(
     `values` are those of added columns in the rows that are there.
     Versions of rows that have ended keep the columns they had.
     """
+    _refuse_unfitting_settings(task, state, after)
     columns = [_target_columns(task, state, known) for known in (before, after)]
     steps = find_steps(*columns, values=values or {}, retyped=_retyped(before, after))
     if task.cdc.mode is not ApplyModeName.SCD2:
@@ -150,6 +151,18 @@ def _limit_locking(session: Session, timeout: str) -> None:
 def _target_columns(task: ReplicationTask, state: TableState, known: KnownTable) -> Sequence[Column]:
     table = known.replicated(state.source_oid, state.source)
     return target_columns(task, table, plan_table(task, table))
+
+
+def _refuse_unfitting_settings(task: ReplicationTask, state: TableState, known: KnownTable) -> None:
+    """Raise SchemaChangeError when a filter or a transformation does not fit the new shape."""
+    table = known.replicated(state.source_oid, state.source)
+    try:
+        plan_table(task, table).require_complete()
+    except ConfigurationError as error:
+        raise SchemaChangeError(
+            f"source table {state.source} has changed, and the settings do not fit it any more: {error}",
+            hint="Change the settings, then start the task again.",
+        ) from error
 
 
 def _retyped(before: KnownTable, after: KnownTable) -> frozenset[int]:

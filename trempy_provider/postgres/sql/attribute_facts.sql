@@ -1,7 +1,9 @@
 -- List all columns a table has ever had, with the value that rows older than the column have, leaf by leaf.
-with leaves (oid) as (
-    select t.relid::oid from pg_partition_tree(%(oid)s::bigint::oid) t where t.isleaf
-    union select c.oid from pg_class c where c.oid = %(oid)s::bigint::oid and c.relkind = 'r'
+with recursive parts (oid) as (
+    select %(oid)s::bigint::oid
+    union all
+    select i.inhrelid from parts join pg_inherits i on i.inhparent = parts.oid
+                      join pg_class c on c.oid = i.inhrelid and c.relispartition
 )
 select a.attnum::int, a.attisdropped, a.atttypmod, missing.value, coalesce(missing.differs, false)
 from pg_attribute a
@@ -10,8 +12,9 @@ left join lateral (
     select min(array_to_string(l.attmissingval, '')) as value,
            count(*) <> count(l.attmissingval) and count(l.attmissingval) > 0
            or count(distinct array_to_string(l.attmissingval, '')) > 1 as differs
-    from leaves
-    join pg_attribute l on l.attrelid = leaves.oid and l.attname = a.attname
+    from parts
+    join pg_class c on c.oid = parts.oid and c.relkind = 'r'
+    join pg_attribute l on l.attrelid = parts.oid and l.attname = a.attname
     where not a.attisdropped
 ) as missing on true
 where a.attrelid = %(oid)s::bigint::oid and a.attnum > 0

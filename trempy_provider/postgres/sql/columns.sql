@@ -1,9 +1,12 @@
 -- Describe the columns of the tables given by OID, with domains resolved to their base types.
+-- What generated columns are computed from is read only by those who may wait for the tables.
 select a.attrelid::bigint, a.attname::text, a.attnum, a.atttypid::bigint, format_type(a.atttypid, a.atttypmod),
        base.oid::bigint as base_type_oid,
        tn.nspname::text as type_schema,
        a.attnotnull,
-       pg_get_expr(d.adbin, d.adrelid) as default_sql,
+       -- Without its table an expression is written without a lock on it; only generated columns need theirs.
+       case when a.attgenerated = '' then pg_get_expr(d.adbin, 0)
+            when %(waits)s then pg_get_expr(d.adbin, d.adrelid) end as default_sql,
        -- Built-in objects are pinned and have no dependency records: what is recorded is the user's.
        coalesce(
            not exists (select from pg_depend p

@@ -1,8 +1,14 @@
--- Describe where a table is, what it is stored in and how a publication publishes it.
-select n.nspname::text, c.relname::text, c.relnatts::int,
+-- Describe where a table is, what it is stored in and how a publication publishes it, without locking it.
+with recursive parts (oid) as (
+    select %(oid)s::bigint::oid
+    union all
+    select i.inhrelid from parts join pg_inherits i on i.inhparent = parts.oid
+                      join pg_class c on c.oid = i.inhrelid and c.relispartition
+)
+select n.nspname::text, c.relname::text, c.relreplident::text, c.relnatts::int,
        (select json_object_agg(s.oid::bigint, s.relfilenode::bigint)
-        from (select s.oid, s.relfilenode from pg_partition_tree(c.oid) t join pg_class s on s.oid = t.relid where t.isleaf
-              union select c.oid, c.relfilenode where c.relkind = 'r') s) as storage,
+        from parts join pg_class s on s.oid = parts.oid
+        where s.relkind = 'r') as storage,
        p.prrelid is not null as is_published,
        p.prattrs::int2[]::int[] as published
 from pg_class c
