@@ -124,13 +124,19 @@ class NoFreeSlotError(SlotError):
 class SlotLostError(SlotError):
     """The slot is gone, invalidated or not the one this task was set up with: changes are missing."""
 
-    hint = "The gap cannot be closed from the slot. Run `trempy reload` to load the tables again from zero."
+    hint = (
+        "The gap cannot be closed from the slot. Run `trempy reload` to start from zero; "
+        "`trempy reload --keep-equal` loads only the tables that differ."
+    )
 
 
 class WrongSystemError(SourceError):
     """The source is not the server (or timeline) this task was set up with."""
 
-    hint = "Point the task at its own source, or run `trempy reload` to start from the new one."
+    hint = (
+        "Point the task at its own source, or run `trempy reload` to start from the new one "
+        "(`--keep-equal` loads only the tables that differ)."
+    )
 
 
 class CopyError(SourceError):

@@ -113,6 +113,7 @@ PROVIDER_INFO: dict[str, Any] = {
             "skip",
             "status",
             "summary",
+            "sync_sequences",
             "tables",
             "teardown",
         ),

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import pytest
 
 from tests.support.databases import DatabasePair, connect
+from tests.support.replication import Background
+from tests.support.wait import wait_until
+from trempy_provider.errors import FullLoadError, SlotCreationBlockedError
 from trempy_provider.jobs.refresh import refresh
 from trempy_provider.jobs.reload import reload
+from trempy_provider.postgres.load_snapshot import LoadSnapshot
 
 TABLES = """
 create table public.keyed (id bigint generated always as identity primary key, v int);
@@ -124,3 +128,129 @@ def test_table_added_while_changes_are_followed(databases, replicate):
 
     wider.assert_equal()
     assert wider.metadata("select count(*) from trempy.table_states") == [(2,)]
+
+
+@pytest.mark.pg("15-18", "18-15")
+def test_transactions_open_across_slot_and_copy_arrive_once(databases, replicate, monkeypatch):
+    """Four transactions: open before the slot, before the snapshot, and committed during and after the copy."""
+    databases.source_admin.execute(TABLES)
+    replication = replicate("public.keyed", "public.keyless")
+    with ExitStack() as stack:
+        before_slot, before_copy, during, after = (
+            stack.enter_context(stack.enter_context(connect(databases.source_admin_uri)).cursor())
+            for _ in range(4)
+        )
+
+        def write(cursor, value: int) -> None:
+            cursor.execute("begin")
+            cursor.execute(
+                "insert into public.keyless select %(v)s from generate_series(1, 3);"
+                "update public.keyless set v = %(v)s where ctid = (select max(ctid) from public.keyless);"
+                "insert into public.keyed (v) values (%(v)s)",
+                {"v": value},
+            )
+
+        def open_snapshot_and_write(source, task):
+            snapshot = open_snapshot(source, task)
+            write(during, 1003)
+            write(after, 1004)
+            during.execute("commit")
+            return snapshot
+
+        open_snapshot = LoadSnapshot.open
+        monkeypatch.setattr(LoadSnapshot, "open", open_snapshot_and_write)
+        write(before_slot, 1001)
+        setting_up = Background(replication.setup)
+        wait_until(lambda: waits_for_transactions(databases), timeout_seconds=60, what="setup to wait")
+        before_slot.execute("commit")
+        setting_up.result()
+        write(before_copy, 1002)
+        loading = Background(replication.load)
+        wait_until(lambda: waits_for_transactions(databases), timeout_seconds=60, what="the load to wait")
+        before_copy.execute("commit")
+        loading.result()
+        databases.source_admin.execute("insert into public.keyless values (1005)")
+        replication.catch_up()
+        after.execute("commit")
+        replication.catch_up()
+
+    replication.assert_equal()
+    assert replication.metadata("select count(*) from trempy.apply_errors") == [(0,)]
+
+
+def waits_for_transactions(databases: DatabasePair) -> bool:
+    return databases.source_superuser.fetch_value(
+        "select exists (select from pg_locks where locktype = 'transactionid' and mode = 'ShareLock'"
+        " and not granted)"
+    )
+
+
+def test_slot_creation_that_waits_too_long_names_who_is_in_the_way_and_leaves_nothing(databases, replicate):
+    databases.source_admin.execute(TABLES)
+    replication = replicate("public.keyed", task={"cdc_settings": {"slot_creation_timeout_seconds": 1}})
+    with connect(databases.source_admin_uri) as connection, connection.cursor() as blocker:
+        blocker.execute("begin; insert into public.keyed (v) values (1)")
+        blocker.execute("select pg_backend_pid(), pg_current_xact_id()::xid::text")
+        pid, xid = blocker.fetchone()
+
+        with pytest.raises(SlotCreationBlockedError) as raised:
+            replication.setup()
+
+    assert f"pid {pid}, xid {xid}, open for " in str(raised.value)
+    assert "idle in transaction" in str(raised.value)
+    assert "'select" in str(raised.value)
+    assert "pg_terminate_backend" in raised.value.hint
+    assert not replication.databases.source.fetch_all(
+        "select from pg_replication_slots where slot_name = %s", [replication.task.slot_name]
+    )
+    assert replication.metadata("select consistent_point from trempy.tasks") == [(None,)]
+    replication.setup()
+    replication.load()
+    replication.catch_up()
+    replication.assert_equal()
+
+
+def test_failing_copies_are_told_and_recorded_leave_others_alone_and_are_resumed(databases, replicate):
+    """A unique violation, a missing column and a missing right, beside a table that is loaded and followed."""
+    names = ("good", "twice", "narrow", "forbidden")
+    databases.source_admin.execute(
+        ";".join(f"create table public.{name} (id int primary key, v int)" for name in names)
+        + ";"
+        + ";".join(
+            f"insert into public.{name} select g, g % 3 from generate_series(1, 100) g" for name in names
+        )
+    )
+    replication = replicate(*(f"public.{name}" for name in names))
+    replication.setup()
+    databases.target_admin.execute("create unique index one_v on public.twice (v)")
+    databases.target_admin.execute("alter table public.narrow drop column v")
+    databases.source_superuser.execute(
+        f"alter table public.forbidden owner to {databases.source_superuser.role};"
+        f"revoke all on public.forbidden from {databases.source.role}, {databases.source_admin.role}"
+    )
+
+    with writing(databases, "update public.good set v = v + 1 where id < 5"), replication.running():
+        with pytest.raises(FullLoadError, match="3 of 4 tables") as raised:
+            replication.load()
+        failed = replication.metadata(
+            "select source_table, state, error from trempy.table_states order by source_table"
+        )
+        databases.target_admin.execute("drop index public.one_v; alter table public.narrow add v int")
+        databases.source_superuser.execute(
+            f"alter table public.forbidden owner to {databases.source_admin.role};"
+            f"grant select on public.forbidden to {databases.source.role}"
+        )
+        again = replication.load()
+    replication.catch_up()
+
+    causes = {name: (state, error or "") for name, state, error in failed}
+    assert causes["good"] == ("ready", "")
+    assert {causes[name][0] for name in names[1:]} == {"error"}
+    assert "one_v" in causes["twice"][1] or "unique" in causes["twice"][1]
+    assert "v" in causes["narrow"][1]
+    assert "permission denied" in causes["forbidden"][1]
+    for name in names[1:]:
+        assert f"public.{name}" in str(raised.value)
+    assert again.ready_count == 1
+    replication.assert_equal()
+    assert replication.metadata("select count(*) from trempy.apply_errors") == [(0,)]

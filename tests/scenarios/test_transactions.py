@@ -77,3 +77,98 @@ def test_batches_grow_while_apply_is_behind(databases, replicate):
     assert report.batch_count < 60
     replication.catch_up()
     replication.assert_equal()
+
+
+def test_thousands_of_tiny_transactions_are_applied_in_commit_order(databases, replicate):
+    """Each takes the next number under a lock: whoever reads the target sees numbers without a hole."""
+    databases.source_admin.execute(
+        "create table public.counter (id int primary key, n int);"
+        "insert into public.counter values (1, 0);"
+        "create table public.log (n int); alter table public.log replica identity full"
+    )
+    replication = replicate("public.counter", "public.log")
+    replication.setup()
+    replication.load()
+    take = "with next as (update public.counter set n = n + 1 returning n) insert into public.log select n from next"
+    seen, done = [], threading.Event()
+
+    def write() -> None:
+        with connect(databases.source_admin_uri) as connection, connection.cursor() as cursor:
+            cursor.execute("set synchronous_commit = off")
+            for _ in range(700):
+                cursor.execute(take)
+
+    def read() -> None:
+        query = (
+            "select n, (select count(*) from public.log), (select max(n) from public.log) from public.counter"
+        )
+        with connect(databases.target_admin_uri) as connection, connection.cursor() as cursor:
+            while not done.wait(0.005):
+                cursor.execute(query)
+                seen.append(cursor.fetchone())
+
+    threads = [threading.Thread(target=call) for call in (write, write, write, read)]
+    with replication.running():
+        for thread in threads:
+            thread.start()
+        for thread in threads[:3]:
+            thread.join()
+        replication.wait_until_level()
+    done.set()
+    threads[3].join()
+
+    assert len(set(seen)) > 3
+    assert all(n == count == (last or 0) for n, count, last in seen)
+    assert databases.target_admin.fetch_value("select n from public.counter") == 2100
+    replication.assert_equal()
+
+
+def test_partial_roll_backs_leave_what_the_source_kept(databases, replicate):
+    databases.source_admin.execute(
+        "create table public.t (id int primary key, v text, unique (v));"
+        "create table public.keyless (v int); alter table public.keyless replica identity full"
+    )
+    replication = replicate("public.t", "public.keyless", task=SMALL_BATCHES)
+    replication.setup()
+    replication.load()
+
+    databases.source_admin.execute(
+        """
+        begin;
+        insert into public.t select g, 'a' || g from generate_series(1, 120) g;
+        savepoint outer_one;
+        update public.t set v = 'b' || id;
+        savepoint inner_one;
+        delete from public.t where id % 2 = 0;
+        insert into public.keyless select generate_series(1, 60);
+        rollback to savepoint inner_one;
+        update public.t set v = 'c' || id where id < 10;
+        release savepoint outer_one;
+        savepoint another;
+        truncate public.keyless;
+        insert into public.keyless values (1);
+        rollback to savepoint another;
+        insert into public.keyless values (2), (2);
+        commit
+        """
+    )
+    databases.source_admin.execute(
+        """
+        do $$
+        begin
+            for i in 1..100 loop
+                begin
+                    insert into public.t values (i + case when i % 2 = 0 then 0 else 1000 end, 'd' || i);
+                exception when unique_violation then
+                    insert into public.keyless values (i);
+                end;
+            end loop;
+        end $$
+        """
+    )
+    databases.source_admin.execute("begin; delete from public.t; rollback")
+    replication.catch_up()
+
+    replication.assert_equal()
+    assert databases.target_admin.fetch_value("select count(*) from public.keyless") == 52
+    assert replication.metadata("select count(*) from trempy.apply_errors") == [(0,)]

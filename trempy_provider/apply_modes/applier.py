@@ -3,7 +3,8 @@
 With `session_replication_role = replica` the target's triggers and foreign keys stay quiet, as for
 PostgreSQL's own subscriptions; then the order between tables is free within a target transaction, and the
 changes of each table are applied together.
-A role that may not set it applies the changes of all tables in the source's order.
+A role that may not set it applies the changes of all tables in the source's order, and lets deferrable
+constraints wait for the commit.
 """
 
 from __future__ import annotations
@@ -70,6 +71,8 @@ class Applier:
     def begin(self, *, states_version: int) -> None:
         """Start a target transaction; read the tables' states again if they have changed."""
         self.counts = AppliedCounts()
+        if self._keeps_order:
+            defer_constraints(self._session)
         self._writer.begin()
         if states_version != self._states_version:
             self._read_states()
@@ -290,3 +293,11 @@ def silence_triggers(session: Session) -> bool:
         return False
     session.execute("set session_replication_role = replica")
     return True
+
+
+def defer_constraints(session: Session) -> None:
+    """Let deferrable constraints wait for the commit: the source checked them when its statements ended.
+
+    A statement that changed many rows is many changes here, and between them a constraint may not hold.
+    """
+    session.execute("set constraints all deferred")

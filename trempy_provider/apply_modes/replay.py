@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from trempy_provider.apply_modes.applied_counts import AppliedCounts
-from trempy_provider.apply_modes.applier import silence_triggers
+from trempy_provider.apply_modes.applier import defer_constraints, silence_triggers
 from trempy_provider.apply_modes.held_shapes import HeldShapes
 from trempy_provider.apply_modes.projection import Projection, project
 from trempy_provider.apply_modes.router import was_loaded_before
@@ -86,7 +86,8 @@ class _Replayer:
         into: QualifiedName,
         shapes: HeldShapes,
     ) -> None:
-        silence_triggers(session)
+        if not silence_triggers(session):
+            defer_constraints(session)
         self._session = session
         self._task = task
         self._target = state.target

@@ -121,6 +121,15 @@ def _add_tables(command: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_reload(command: argparse.ArgumentParser) -> None:
+    _add_tables(command)
+    command.add_argument(
+        "--keep-equal",
+        action="store_true",
+        help="start from zero, but load only tables whose rows differ on the two sides",
+    )
+
+
 def _add_bounds(command: argparse.ArgumentParser) -> None:
     bounds = command.add_mutually_exclusive_group()
     bounds.add_argument(
@@ -187,7 +196,8 @@ _COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
     "run": ("set up and load what is missing, then capture and apply together", _add_bounds),
     "refresh": ("pick up tables newly named or newly matching, with their existing rows", _no_options),
     "status": ("tell how far the task and its tables are", _no_options),
-    "reload": ("load again: everything from zero, or only the tables named", _add_tables),
+    "sync-sequences": ("set the target's sequences where the source's stand, for a cutover", _no_options),
+    "reload": ("load again: everything from zero, or only the tables named", _add_reload),
     "skip": ("leave out one transaction of the source, by its commit LSN", _add_skip),
     "teardown": ("remove slot, publication, queues, exchanges and the task's metadata", _no_options),
 }

@@ -26,6 +26,7 @@ _COMMANDS: Mapping[str, tuple[str, str]] = {
     "full-load": ("loading", "run_full_load"),
     "reload": ("loading", "run_reload"),
     "refresh": ("loading", "run_refresh"),
+    "sync-sequences": ("preparing", "run_sync_sequences"),
     "capture": ("following", "run_capture"),
     "apply": ("following", "run_apply"),
     "run": ("running", "run_run"),

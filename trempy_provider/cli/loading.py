@@ -36,6 +36,7 @@ def run_reload(invocation: Invocation) -> Outcome:
             target=connections.target,
             broker=connections.broker_if_needed if tables is None else None,
             tables=tables,
+            keep_equal=invocation.arguments.keep_equal,
             stop=invocation.stop,
             progress=progress_listener(),
         ).as_dict()

@@ -1,4 +1,4 @@
-"""`check`, `setup` and `teardown`."""
+"""`check`, `setup`, `sync-sequences` and `teardown`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from trempy_provider.cli.reports import facts_text, findings_text
 from trempy_provider.errors import PreflightError
 from trempy_provider.jobs.check import CheckReport, check
 from trempy_provider.jobs.setup import setup
+from trempy_provider.jobs.sync_sequences import sync_sequences
 from trempy_provider.jobs.teardown import teardown
 
 
@@ -29,6 +30,13 @@ def run_setup(invocation: Invocation) -> Outcome:
         target=connections.target,
         broker=connections.broker_if_needed,
     ).as_dict()
+    return Outcome(report, facts_text(report))
+
+
+def run_sync_sequences(invocation: Invocation) -> Outcome:
+    """Bring the target's sequences to where the source's stand."""
+    connections = invocation.connections
+    report = sync_sequences(invocation.task, source=connections.source, target=connections.target).as_dict()
     return Outcome(report, facts_text(report))
 
 

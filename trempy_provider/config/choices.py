@@ -56,6 +56,13 @@ class TruncatePolicy(Choice):
     IGNORE = "ignore"
 
 
+class OriginPolicy(Choice):
+    """The answer to changes that the source has itself received by replication."""
+
+    ANY = "any"
+    NONE = "none"
+
+
 class OperationName(Choice):
     """An operation of the source that a table may take part in."""
 

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
 from trempy_provider.config.choices import (
     ApplyModeName,
     DeadLetterPolicy,
+    OriginPolicy,
     ReplicationType,
     SchemaEvolution,
     StartMode,
@@ -156,6 +157,15 @@ class CdcOptions(SettingsModel):
     )
     truncate: TruncatePolicy = Field(
         default=TruncatePolicy.REPLICATE, description="What a TRUNCATE on the source does."
+    )
+    origin: OriginPolicy = Field(
+        default=OriginPolicy.ANY,
+        description="Whether changes are captured that the source received by replication; `none` also marks "
+        "what is applied, so that tasks in both directions do not echo.",
+    )
+    failover_slot: Flag = Field(
+        default=False,
+        description="Whether the slot is synchronized to the source's standbys (PostgreSQL 17 and newer).",
     )
     max_consecutive_failures: int = Field(
         default=3,

@@ -14,6 +14,7 @@ from trempy_provider.config.choices import (
     ApplyModeName,
     DeadLetterPolicy,
     OperationName,
+    OriginPolicy,
     ReplicationType,
     SchemaEvolution,
     StartMode,
@@ -122,6 +123,11 @@ class ReplicationTask(SettingsModel):
         return self.replication_type is not ReplicationType.FULL_LOAD
 
     @property
+    def captures_local_only(self) -> bool:
+        """Tell whether changes that the source received by replication are left out, and ours are marked."""
+        return self.captures_changes and self.cdc.origin is OriginPolicy.NONE
+
+    @property
     def source_conn_id(self) -> str:
         """Return the Airflow connection of the source."""
         return self.task.source_conn_id
@@ -149,6 +155,7 @@ __all__ = [
     "ErrorHandling",
     "FullLoadOptions",
     "OperationName",
+    "OriginPolicy",
     "ReplicationTask",
     "ReplicationType",
     "Scd2Options",

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from trempy_provider.broker.base import Broker
@@ -34,7 +34,8 @@ from trempy_provider.postgres.facts_reader import FactsReader
 from trempy_provider.postgres.session import Endpoint, Session
 from trempy_provider.postgres.stream import ChangeStream, Keepalive, open_stream
 from trempy_provider.replication.batch_builder import BatchBuilder
-from trempy_provider.replication.batches import Batch, BatchLimits
+from trempy_provider.replication.batches import Batch, BatchLimits, PublishedCommit
+from trempy_provider.replication.changes import datetime_of
 from trempy_provider.replication.lsn import NO_LSN, Lsn
 
 logger = logging.getLogger(__name__)
@@ -142,6 +143,7 @@ class _Capture:
                 slot_name=task.slot_name,
                 publication_name=task.publication_name,
                 in_progress=True,
+                local_only=task.captures_local_only,
             )
             # Only now is nobody else moving the slot, and starts of capture are counted in their order.
             session_number = begin_capture_session(self._target, task.task_name)
@@ -154,12 +156,15 @@ class _Capture:
             raise
         self._position = point.confirmed_lsn
         self._published_lsn = self._seen_lsn = point.previous_lsn
+        self._last_commit = PublishedCommit(point.previous_lsn, None)
         self._builder = BatchBuilder(
             task_name=task.task_name,
             session_number=session_number,
             previous_lsn=point.previous_lsn,
             limits=BatchLimits(max_rows=task.cdc.batch_max_rows, max_bytes=task.cdc.batch_max_bytes),
             read_facts=self._facts.read,
+            leaves_out_replicated=task.captures_local_only,
+            awaited=point.awaited,
         )
         self._server_waits = False
         self._backlog = Backlog(self._target, task.task_name)
@@ -243,7 +248,9 @@ class _Capture:
         assert self._publisher is not None
         assert self._stream is not None
         batch = self._facts.with_new_labels(batch)
-        message = message_of(batch)
+        if batch.is_complete:
+            self._last_commit = PublishedCommit(batch.end_lsn, batch.committed_at)
+        message = replace(message_of(batch), token=self._last_commit)
         while not self._publisher.wait_for_room(timeout_seconds=_ROOM_SECONDS):
             self._stream.keep_alive()
             stop.raise_if_set()
@@ -262,13 +269,13 @@ class _Capture:
         """Record what the broker has confirmed, then confirm the slot; about once a second."""
         assert self._publisher is not None
         token = self._publisher.confirmed()
-        if not isinstance(token, Lsn) or token <= self._published_lsn:
+        if not isinstance(token, PublishedCommit) or token.end_lsn <= self._published_lsn:
             return
         if at_once or time.monotonic() - self._confirmed_at >= _CONFIRM_INTERVAL_SECONDS:
-            self._record(published_lsn=token, seen_lsn=token, idle=False)
+            self._record(token, seen_lsn=token.end_lsn, idle=False)
             self._confirmed_at = self._idle_at = time.monotonic()
 
-    def _record(self, *, published_lsn: Lsn, seen_lsn: Lsn, idle: bool) -> None:
+    def _record(self, published: PublishedCommit, *, seen_lsn: Lsn, idle: bool) -> None:
         assert self._stream is not None
         report = self._report
         counts = (report.batch_count, report.change_count, report.published_bytes)
@@ -278,19 +285,22 @@ class _Capture:
         advance_capture_progress(
             self._target,
             self._task.task_name,
-            published_lsn=published_lsn,
+            published_lsn=published.end_lsn,
             idle=idle,
             seen_lsn=seen_lsn,
+            published_commit_at=(
+                None if published.committed_at is None else datetime_of(published.committed_at)
+            ),
             batch_count=batch_count,
             change_count=change_count,
             published_bytes=published_bytes,
         )
         self._counted = counts
-        self._published_lsn, self._seen_lsn = published_lsn, seen_lsn
+        self._published_lsn, self._seen_lsn = published.end_lsn, seen_lsn
         if idle:
             self._stream.confirm_idle(seen_lsn)
         else:
-            self._stream.confirm(published_lsn)
+            self._stream.confirm(published.end_lsn)
         report.confirmed_lsn = self._stream.confirmed_lsn
 
     def _end_reason(self, lease: Lease) -> EndReason | None:
@@ -313,7 +323,7 @@ class _Capture:
         awaited = caught_up or self._server_waits
         due = time.monotonic() - self._idle_at >= _IDLE_INTERVAL_SECONDS
         if self._position > self._seen_lsn and (awaited or due):
-            self._record(published_lsn=self._published_lsn, seen_lsn=self._position, idle=True)
+            self._record(PublishedCommit(self._published_lsn, None), seen_lsn=self._position, idle=True)
             self._idle_at = time.monotonic()
         self._server_waits = False
 

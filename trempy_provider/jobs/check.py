@@ -14,11 +14,13 @@ from trempy_provider.broker.base import Broker
 from trempy_provider.config.task import ReplicationTask, StartMode
 from trempy_provider.config.unsupported import find_unsupported
 from trempy_provider.errors import PreflightError, RetryPolicy, TrempyError
-from trempy_provider.postgres.checkpoints import read_capture_progress
+from trempy_provider.jobs.starting_point import verify_source
 from trempy_provider.postgres.findings import Finding, Severity, error, failure_finding, warning
 from trempy_provider.postgres.metadata import TaskRow, applied_migrations, check_migrations, read_task
 from trempy_provider.postgres.preflight_server import (
+    check_failover,
     check_metadata_rights,
+    check_origins,
     check_pair,
     check_replication,
     check_version,
@@ -29,7 +31,8 @@ from trempy_provider.postgres.preflight_settings import check_settings
 from trempy_provider.postgres.preflight_source import check_source_tables, find_tables_with_findings
 from trempy_provider.postgres.preflight_target import check_target_tables
 from trempy_provider.postgres.session import Endpoint, Session
-from trempy_provider.postgres.slot import read_identity, read_slot, verify_identity, verify_slot
+from trempy_provider.postgres.slot import read_identity, read_slot
+from trempy_provider.postgres.slot_checks import verify_identity
 from trempy_provider.postgres.tables import Table
 from trempy_provider.postgres.text_collation import choose_text_collation
 
@@ -92,7 +95,7 @@ def check(
     With `restart`, what the task had before does not count: it is about to be replaced.
     """
     with ExitStack() as stack:
-        checks = _Checks(task, restart=restart)
+        checks = _Checks(task, source, restart=restart)
         checks.add(_settings(task))
         source_session = checks.open(source, stack)
         target_session = checks.open(target, stack)
@@ -110,9 +113,10 @@ def check(
 class _Checks:
     """The findings so far; a group of checks that fails becomes a finding itself."""
 
-    def __init__(self, task: ReplicationTask, *, restart: bool) -> None:
+    def __init__(self, task: ReplicationTask, source: Endpoint, *, restart: bool) -> None:
         self.findings: list[Finding] = []
         self._task = task
+        self._source = source
         self._restart = restart
         self._tables: tuple[Table, ...] = ()
 
@@ -144,7 +148,7 @@ class _Checks:
     def target(self, session: Session) -> None:
         """Check the target alone."""
         where = f"target {session.parameters.where}"
-        self.attempt(where, lambda: _target_server(session, where))
+        self.attempt(where, lambda: _target_server(self._task, session, where))
 
     def both(self, source: Session, target: Session) -> None:
         """Check what takes both sessions."""
@@ -160,6 +164,8 @@ class _Checks:
             status = read_slot(session, self._task.slot_name)
             needs = needed_slots(self._task, slot_exists=status.exists, slot_is_active=status.active)
             yield from check_replication(facts, where, needs)
+            if self._task.cdc.failover_slot:
+                yield from check_failover(facts, where)
 
     def _source_tables(self, session: Session) -> Iterator[Finding]:
         self._tables, findings = find_tables_with_findings(session, self._task)
@@ -178,7 +184,7 @@ class _Checks:
             return
         row = read_task(target, self._task.task_name) if applied_migrations(target) else None
         if row is not None:
-            yield from _known_task(self._task, row, source, target)
+            yield from _known_task(self._task, row, self._source, source, target)
         elif self._task.captures_changes:
             yield from _leftover_slot(self._task, source)
 
@@ -188,26 +194,25 @@ def _settings(task: ReplicationTask) -> Iterator[Finding]:
         yield error("settings", str(problem), "Remove the option.")
 
 
-def _target_server(session: Session, where: str) -> Iterator[Finding]:
+def _target_server(task: ReplicationTask, session: Session, where: str) -> Iterator[Finding]:
     facts = read_server_facts(session)
     yield from check_version(facts, where)
     if facts.is_standby:
         yield error(where, "the server is a standby; nothing can be written there", "Use the primary.")
     yield from check_metadata_rights(session, facts, where)
+    if task.captures_local_only:
+        yield from check_origins(session, facts, where)
     check_migrations(session)
 
 
-def _known_task(task: ReplicationTask, row: TaskRow, source: Session, target: Session) -> Iterator[Finding]:
+def _known_task(
+    task: ReplicationTask, row: TaskRow, source: Endpoint, source_session: Session, target: Session
+) -> Iterator[Finding]:
     """Check that the source still is what the task was set up with, and that no change is missing."""
-    identity = read_identity(source)
-    verify_identity(row, identity)
     if task.captures_changes and row.consistent_point is not None:
-        # The slot first: what is recorded first can only be further.
-        status = read_slot(source, row.slot_name or task.slot_name)
-        progress = read_capture_progress(target, task.task_name)
-        # Only while idle may the slot be ahead of what was published.
-        captured = max(progress.published_lsn, progress.seen_lsn) if progress.idle else progress.published_lsn
-        verify_slot(row, status, identity, captured_lsn=captured)
+        verify_source(row, row.slot_name or task.slot_name, source=source, target=target)
+    else:
+        verify_identity(row, read_identity(source_session))
     if row.stop_reason is not None:
         yield warning(f"task {task.task_name}", f"it has stopped: {row.stop_reason}", "Mend the cause named.")
 

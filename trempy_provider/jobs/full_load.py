@@ -29,6 +29,7 @@ from trempy_provider.errors import (
 )
 from trempy_provider.jobs.lease import StopSignal
 from trempy_provider.jobs.loading.context import LoadContext
+from trempy_provider.jobs.loading.kept import keep_equal_tables
 from trempy_provider.jobs.loading.placement import replaces_rows
 from trempy_provider.jobs.loading.records import begin_loads, lock_tables
 from trempy_provider.jobs.loading.rounds import load_tables
@@ -78,6 +79,7 @@ class FullLoadReport:
     task_name: str
     tables: tuple[LoadedTable, ...]
     ready_count: int  # tables that were ready before and were left alone
+    kept_count: int  # tables that were found equal on both sides
     seconds: float
 
     @property
@@ -92,6 +94,7 @@ class FullLoadReport:
             "rows": self.rows,
             "seconds": round(self.seconds, 3),
             "ready_count": self.ready_count,
+            "kept_count": self.kept_count,
             "tables": [table.as_dict() for table in self.tables],
         }
 
@@ -103,10 +106,13 @@ def full_load(
     target: Endpoint,
     tables: Sequence[str] | None = None,
     reload: bool = False,
+    keep_equal: bool = False,
     stop: StopSignal | None = None,
     progress: ProgressListener | None = None,
 ) -> FullLoadReport:
     """Load the tables that are not ready; with `reload` the ready ones too.
+
+    With `keep_equal`, tables that were loaded before and are equal on both sides become ready as they are.
 
     `tables` names some of the task's tables as `schema.table`; None means all.
     Different tables may be loaded by several processes at once.
@@ -129,11 +135,13 @@ def full_load(
             started_at=begin_loads(control, task.task_name, states),
             text_collation=read_text_collation(control, task.task_name),
         )
-        loads = _plan_order(context, states, described)
+        waiting = keep_equal_tables(context, states, described) if keep_equal else states
+        loads = _plan_order(context, waiting, described)
         load_tables(context, loads, progress or SilentProgress())
     _raise_failures(loads)
     loaded = tuple(_loaded(load) for load in loads)
-    return FullLoadReport(task.task_name, loaded, ready_count, time.monotonic() - started)
+    kept_count = len(states) - len(waiting)
+    return FullLoadReport(task.task_name, loaded, ready_count, kept_count, time.monotonic() - started)
 
 
 def _claim_tables(

@@ -22,6 +22,7 @@ def _headers(batch: Batch) -> dict[str, str | int]:
     return {
         "task_name": batch.task_name,
         "transaction_id": batch.transaction_id,
+        "previous_lsn": str(batch.previous_lsn),
         "first_lsn": str(batch.first_lsn),
         "last_lsn": str(batch.end_lsn),
         "transaction_count": batch.transaction_count,

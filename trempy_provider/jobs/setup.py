@@ -33,7 +33,14 @@ from trempy_provider.postgres.metadata import (
 from trempy_provider.postgres.publication import drop_publication, ensure_publication, wanted_publication
 from trempy_provider.postgres.session import Endpoint, Session
 from trempy_provider.postgres.setup_lock import setup_lock
-from trempy_provider.postgres.slot import create_slot, drop_slot, read_identity, read_wal_position
+from trempy_provider.postgres.slot import (
+    create_slot,
+    drop_slot,
+    read_identity,
+    read_slot,
+    read_wal_position,
+    synchronize_slot,
+)
 from trempy_provider.postgres.source_facts import SourceFacts
 from trempy_provider.postgres.tables import Table
 from trempy_provider.postgres.task_tables import (
@@ -94,7 +101,7 @@ def setup(
     with source.connect("setup") as source_session, target.connect("setup") as target_session:
         migrate(target_session)
         with setup_lock(target_session, task.task_name):
-            steps = _Steps(task, source_session, target_session, broker, source.application_name(""))
+            steps = _Steps(task, source, source_session, target_session, broker)
             report = steps.run(restart=restart)
     warnings = [f"{finding.where}: {finding.what}" for finding in findings.warnings]
     return replace(report, warnings=(*warnings, *report.warnings))
@@ -103,10 +110,14 @@ def setup(
 @dataclass(frozen=True, slots=True)
 class _Steps:
     task: ReplicationTask
+    source_endpoint: Endpoint
     source: Session
     target: Session
     broker: Broker | None
-    application_prefix: str
+
+    @property
+    def application_prefix(self) -> str:
+        return self.source_endpoint.application_name("")
 
     def run(self, *, restart: bool) -> SetupReport:
         tables = find_tables(self.source, self.task)
@@ -138,6 +149,7 @@ class _Steps:
     def _bring_up_to_date(self, tables: tuple[Table, ...], row: TaskRow) -> SetupReport:
         if self.task.captures_changes:
             ensure_publication(self.source, wanted_publication(self.task, tables))
+            self._bring_slot_up_to_date()
             if self.broker is not None:
                 self.broker.declare_topology()
         if row.text_collation is None:
@@ -159,8 +171,21 @@ class _Steps:
     def _create_slot(self) -> Lsn:
         name = self.task.slot_name
         drop_slot(self.source, name, application_prefix=self.application_prefix)
-        timeout_seconds = self.task.cdc.slot_creation_timeout_seconds
-        return create_slot(self.source, name, timeout_seconds=timeout_seconds)
+        options = self.task.cdc
+        return create_slot(
+            self.source,
+            name,
+            timeout_seconds=options.slot_creation_timeout_seconds,
+            failover=options.failover_slot,
+        )
+
+    def _bring_slot_up_to_date(self) -> None:
+        """Follow a changed `failover_slot`."""
+        status = read_slot(self.source, self.task.slot_name)
+        if status.exists and status.is_synchronized != self.task.cdc.failover_slot:
+            synchronize_slot(
+                self.source_endpoint, self.task.slot_name, is_synchronized=self.task.cdc.failover_slot
+            )
 
     def _empty_queues(self) -> None:
         """Delete and declare: purging would leave what a consumer holds unacknowledged."""

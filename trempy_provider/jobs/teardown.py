@@ -13,6 +13,7 @@ from trempy_provider.broker.base import Broker
 from trempy_provider.config.task import ReplicationTask
 from trempy_provider.postgres.load_tables import drop_table_sql, load_table_name
 from trempy_provider.postgres.metadata import METADATA_SCHEMA, applied_migrations, delete_task, drop_metadata
+from trempy_provider.postgres.origins import drop_origins
 from trempy_provider.postgres.publication import drop_publication
 from trempy_provider.postgres.session import Endpoint, Session
 from trempy_provider.postgres.setup_lock import setup_lock
@@ -59,6 +60,7 @@ def teardown(
         publication_dropped = drop_publication(source_session, task.publication_name)
         if broker is not None:
             broker.delete_topology()
+        drop_origins(target_session, task.task_name)
         task_deleted = _delete_metadata(target_session, task.task_name)
         metadata_dropped = drop_metadata(target_session)
     return TeardownReport(slot_dropped, publication_dropped, task_deleted, metadata_dropped)

@@ -16,6 +16,7 @@ from trempy_provider.jobs.lease import StopSignal
 from trempy_provider.jobs.starting_point import find_starting_point
 from trempy_provider.postgres.checkpoints import read_capture_progress
 from trempy_provider.postgres.session import Endpoint, Session, static_sql
+from trempy_provider.postgres.stream import stream_options
 from trempy_provider.replication.lsn import Lsn
 
 logger = logging.getLogger(__name__)
@@ -107,10 +108,15 @@ class UncapturedWatch:
 
 def _holds_changes(source: Session, task: ReplicationTask, lsn: Lsn) -> bool | None:
     """Ask the slot, which is not moved; None while somebody reads it."""
+    options = stream_options(
+        task.publication_name,
+        server_version=source.server_version,
+        local_only=task.captures_local_only,
+    )
     parameters = {
         "slot_name": task.slot_name,
         "lsn": str(lsn),
-        "publication_names": f'"{task.publication_name}"',
+        "options": [word for option in options.items() for word in option],
     }
     try:
         return bool(source.fetch_value(static_sql("has_uncaptured_changes"), parameters))

@@ -99,13 +99,22 @@ def open_slot_watch(
     *,
     slot_name: str,
     publication_name: str,
+    local_only: bool = False,
     interval_seconds: float = ADVANCE_INTERVAL_SECONDS,
 ) -> SlotWatch:
     """Start watching; raise SlotInUseError while another process reads the slot.
 
+    A large transaction in progress is no change yet.
+
     Raise SlotLostError or WrongSystemError when changes are missing: to watch on would hide it.
     """
-    stream = open_stream(source, job=JOB, slot_name=slot_name, publication_name=publication_name)
+    stream = open_stream(
+        source,
+        job=JOB,
+        slot_name=slot_name,
+        publication_name=publication_name,
+        local_only=local_only,
+    )
     try:
         with target.connect(JOB) as session:
             find_starting_point(target.task_name, slot_name, source=source, target=session)

@@ -41,5 +41,6 @@ class TrempyCaptureOperator(TrempyLeaseOperator):
             publication_name=task.publication_name,
             source_conn_id=task.source_conn_id,
             target_conn_id=task.target_conn_id,
+            origin=str(task.cdc.origin),
             **lease,
         )

@@ -13,14 +13,18 @@ class TrempyReloadOperator(TrempyOperator):
     """Load tables again from zero, the rest untouched.
 
     :param tables: the tables, as `schema.table`; all of the task by default
+    :param keep_equal: load only tables whose rows differ on the two sides, after a gap
     """
 
     template_fields: Sequence[str] = (*TrempyOperator.template_fields, "tables")
     job = "reload"
 
-    def __init__(self, *, tables: Sequence[str] | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self, *, tables: Sequence[str] | None = None, keep_equal: bool = False, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self.tables = tables
+        self.keep_equal = keep_equal
 
     def run_job(self, run: JobRun) -> Any:
         """Run the reload."""
@@ -28,6 +32,7 @@ class TrempyReloadOperator(TrempyOperator):
             run.task,
             **run.endpoints.for_job(run.task),
             tables=list(self.tables) if self.tables else None,
+            keep_equal=self.keep_equal,
             stop=run.stop,
         )
         return report.as_dict()

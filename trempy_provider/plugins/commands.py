@@ -18,6 +18,7 @@ _LETTERS_TO_DISCARD = Arg(("message_ids",), nargs="+", help="The dead letters, a
 _LIMIT = Arg(("--limit",), help="Show the first so many changes.", type=int, default=1000)
 _LSN = Arg(("--lsn",), help="The commit LSN of the transaction, as the error names it.")
 _NONE = Arg(("--none",), help="Skip none after all.", action="store_true")
+_KEEP_EQUAL = Arg(("--keep-equal",), help="Load only tables whose rows differ.", action="store_true")
 _RESTART = Arg(("--restart",), help="Start from zero.", action="store_true")
 
 
@@ -48,7 +49,8 @@ def get_commands() -> list[CLICommand]:
         _command("setup", "Create publication, slot, target tables, metadata and queues.", _RESTART),
         _command("full-load", "Load tables.", _TABLES, _RELOAD),
         _command("refresh", "Pick up tables newly named or newly matching."),
-        _command("reload", "Load tables again from zero, the rest untouched.", _TABLES),
+        _command("sync-sequences", "Set the target's sequences where the source's stand, for a cutover."),
+        _command("reload", "Load tables again from zero, the rest untouched.", _TABLES, _KEEP_EQUAL),
         GroupCommand(name="dead-letters", help=_DEAD_LETTERS, subcommands=_dead_letter_commands()),
         _command("skip", "Leave out one transaction of the source.", _LSN, _NONE),
         _command("teardown", "Remove slot, publication, queues and metadata."),

@@ -30,6 +30,7 @@ from trempy_provider.jobs.reload import reload
 from trempy_provider.jobs.setup import setup
 from trempy_provider.jobs.skip import skip
 from trempy_provider.jobs.status import status
+from trempy_provider.jobs.sync_sequences import sync_sequences
 from trempy_provider.jobs.teardown import teardown
 
 FAILED, WRONG_SETTINGS = 1, 2
@@ -105,6 +106,7 @@ def run_reload(task: ReplicationTask, endpoints: TaskEndpoints, arguments: Names
         task,
         **endpoints.for_job(task),
         tables=arguments.tables,
+        keep_equal=arguments.keep_equal,
         stop=StopSignal(),
         progress=TerminalProgress(sys.stderr),
     )
@@ -156,6 +158,12 @@ def run_skip(task: ReplicationTask, endpoints: TaskEndpoints, arguments: Namespa
             "give either --lsn or --none", hint="The error that stops a task names the LSN."
         )
     return skip(task, target=endpoints.target, lsn=arguments.lsn)
+
+
+@_command
+def run_sync_sequences(task: ReplicationTask, endpoints: TaskEndpoints, _: Namespace) -> Any:
+    """Run sync_sequences."""
+    return sync_sequences(task, source=endpoints.source, target=endpoints.target)
 
 
 @_command

@@ -15,7 +15,14 @@ from trempy_provider.config.tables import TableSelection
 from trempy_provider.config.task import ReplicationTask
 from trempy_provider.errors import ConfigurationError, TargetSchemaError
 from trempy_provider.postgres.session import Session, static_sql
-from trempy_provider.postgres.tables import Column, Key, Partition, QualifiedName, Table
+from trempy_provider.postgres.tables import (
+    Column,
+    Key,
+    Partition,
+    QualifiedName,
+    SequenceOptions,
+    Table,
+)
 
 __all__ = [
     "Column",
@@ -210,14 +217,23 @@ def _partition(row: tuple[Any, ...]) -> Partition:
 
 
 def _column(row: tuple[Any, ...]) -> Column:
-    *simple, generated_from, base_name, stored_name = row[:-6]
-    collation, sequence, equality = (pair if pair[1] is not None else None for pair in _pairs(row[-6:]))
+    *described, options = row
+    *simple, generated_from, base_name, stored_name = described[:-6]
+    collation, sequence, equality = (pair if pair[1] is not None else None for pair in _pairs(described[-6:]))
     owned = None if sequence is None else QualifiedName(*sequence)
-    values = (*simple, tuple(generated_from or ()), collation, owned, base_name, stored_name, equality)
+    named = (collation, owned, base_name, stored_name, equality, _sequence_options(options))
+    values = (*simple, tuple(generated_from or ()), *named)
     return Column(*values)
 
 
-def _pairs(values: tuple[Any, ...]) -> list[tuple[Any, Any]]:
+def _sequence_options(options: list[int] | None) -> SequenceOptions | None:
+    if options is None:
+        return None
+    start, increment, minimum, maximum, cache, cycles = options
+    return SequenceOptions(start, increment, minimum, maximum, cache, cycles=bool(cycles))
+
+
+def _pairs(values: Sequence[Any]) -> list[tuple[Any, Any]]:
     return list(zip(values[::2], values[1::2], strict=True))
 
 

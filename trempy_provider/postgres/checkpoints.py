@@ -42,6 +42,7 @@ class CaptureProgress:
     batch_count: int
     change_count: int
     published_bytes: int
+    published_commit_at: datetime | None
 
 
 def read_checkpoint(session: Session, task_name: str) -> Checkpoint:
@@ -100,6 +101,7 @@ def advance_capture_progress(
     published_lsn: Lsn,
     idle: bool,
     seen_lsn: Lsn,
+    published_commit_at: datetime | None = None,
     batch_count: int = 0,
     change_count: int = 0,
     published_bytes: int = 0,
@@ -115,6 +117,7 @@ def advance_capture_progress(
             "published_lsn": str(published_lsn),
             "idle": idle,
             "seen_lsn": str(seen_lsn),
+            "published_commit_at": published_commit_at,
             "batch_count": batch_count,
             "change_count": change_count,
             "published_bytes": published_bytes,

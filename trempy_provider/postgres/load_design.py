@@ -29,6 +29,7 @@ from trempy_provider.postgres.load_tables import (
 from trempy_provider.postgres.namespaces import ensure_schema
 from trempy_provider.postgres.plan_fitting import fit_plan
 from trempy_provider.postgres.schema import create_target_table, target_columns
+from trempy_provider.postgres.sequences import planned_sequences
 from trempy_provider.postgres.session import Session
 from trempy_provider.postgres.source_facts import SourceFacts
 from trempy_provider.postgres.table_plan import TablePlan, plan_table
@@ -129,7 +130,7 @@ def _design_anew(order: _Order, source: Session, target: Session) -> LoadDesign:
         load_table=order.load_table,
         shape=order.shape,
         plan=order.plan,
-        sequences=_sequences(order),
+        sequences=planned_sequences(order.table, order.plan),
         binary=_travel_binary(order, source, target),
         indexes=plan_keys(order.plan.keys, load_table=order.load_table),
         moves=True,
@@ -167,7 +168,7 @@ def _design_like(order: _Order, present: Table, source: Session, target: Session
         load_table=order.load_table,
         shape=order.shape,
         plan=order.plan,
-        sequences=_sequences(order),
+        sequences=planned_sequences(order.table, order.plan),
         binary=_travel_binary(order, source, target),
         indexes=indexes,
         moves=moves,
@@ -182,13 +183,6 @@ def _refuse_missing_columns(present: Table, plan: TablePlan) -> None:
     missing = [name for name in wanted if name not in names]
     if missing:
         raise TargetSchemaError(f"table {present.name} on the target lacks columns: {', '.join(missing)}")
-
-
-def _sequences(order: _Order) -> dict[str, QualifiedName]:
-    sources = {
-        column.name: order.table.column(column.source) for column in order.plan.columns if column.source
-    }
-    return {name: column.sequence for name, column in sources.items() if column.sequence is not None}
 
 
 def _travel_binary(order: _Order, source: Session, target: Session) -> bool:

@@ -127,6 +127,12 @@ def write_task(session: Session, row: TaskRow) -> None:
         )
 
 
+def follow_timeline(session: Session, task_name: str, timeline: int) -> None:
+    """Note that the task goes on on another timeline of its source."""
+    with schema_required():
+        session.execute(static_sql("follow_timeline"), {"task_name": task_name, "timeline": timeline})
+
+
 def start_progress(session: Session, task_name: str, start: Lsn, *, captures_changes: bool) -> None:
     """Set the task's checkpoint, and capture progress if it captures, to `start`, with all counts at zero.
 

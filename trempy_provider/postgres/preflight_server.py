@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from trempy_provider.config.task import ReplicationTask
 from trempy_provider.postgres.findings import Finding, error, warning
 from trempy_provider.postgres.namespaces import schema_exists
+from trempy_provider.postgres.origins import functions_not_allowed
 from trempy_provider.postgres.session import Session, static_sql
 from trempy_provider.postgres.slot import read_identity
 from trempy_provider.postgres.tables import quote_name
 
 OLDEST_VERSION = 150000
+FAILOVER_VERSION = 170000
 _GIBIBYTE = 1024**3
 
 
@@ -87,6 +89,28 @@ def check_replication(facts: ServerFacts, where: str, needs: SlotNeeds) -> Itera
             f"max_slot_wal_keep_size is {facts.slot_wal_keep_bytes} bytes: while capture stands still, "
             "little WAL is enough to invalidate the slot, and the task must then be reloaded",
             "alter system set max_slot_wal_keep_size = '50GB'; select pg_reload_conf();",
+        )
+
+
+def check_failover(facts: ServerFacts, where: str) -> Iterator[Finding]:
+    """Find a source that cannot synchronize the slot to its standbys."""
+    if facts.version < FAILOVER_VERSION:
+        yield error(
+            where,
+            f"failover_slot is set, but PostgreSQL {facts.version // 10000} cannot synchronize logical slots",
+            "Set failover_slot to false, or upgrade the source to PostgreSQL 17 or newer.",
+        )
+
+
+def check_origins(session: Session, facts: ServerFacts, where: str) -> Iterator[Finding]:
+    """Find what keeps the role from marking what it writes, so that the other direction would echo it."""
+    lacking = functions_not_allowed(session)
+    if lacking:
+        role = quote_name(facts.role)
+        yield error(
+            where,
+            f"origin is none, but the role {role} may not mark what it writes",
+            f"As a superuser in this database: grant execute on function {', '.join(lacking)} to {role};",
         )
 
 

@@ -18,11 +18,9 @@ from trempy_provider.errors import (
     SlotCreationBlockedError,
     SlotError,
     SlotInUseError,
-    SlotLostError,
-    WrongSystemError,
 )
-from trempy_provider.postgres.metadata import TaskRow
-from trempy_provider.postgres.session import Session, static_sql
+from trempy_provider.postgres.replication_connection import open_replication
+from trempy_provider.postgres.session import Endpoint, Session, static_sql
 from trempy_provider.postgres.translation import SourceStatementError
 from trempy_provider.replication.lsn import Lsn
 
@@ -59,6 +57,7 @@ class SlotStatus:
     invalidation_reason: str | None = None  # PostgreSQL 17 and newer
     is_conflicting: bool = False  # PostgreSQL 16 and newer
     retained_bytes: int | None = None
+    is_synchronized: bool = False  # to standbys; PostgreSQL 17 and newer
 
     @property
     def is_invalidated(self) -> bool:
@@ -117,8 +116,8 @@ def read_slot(session: Session, name: str) -> SlotStatus:
     )
 
 
-def create_slot(session: Session, name: str, *, timeout_seconds: float) -> Lsn:
-    """Create the slot and return its consistent point.
+def create_slot(session: Session, name: str, *, timeout_seconds: float, failover: bool = False) -> Lsn:
+    """Create the slot and return its consistent point; with `failover`, standbys synchronize it.
 
     Raise SlotCreationBlockedError when transactions stay open longer than the timeout, SlotError when a slot
     of this name exists.
@@ -129,11 +128,18 @@ def create_slot(session: Session, name: str, *, timeout_seconds: float) -> Lsn:
                 static_sql("set_local_timeouts"),
                 {"statement_timeout": str(round(timeout_seconds * 1000)), "lock_timeout": "0"},
             )
-            return Lsn.parse(session.fetch_value(static_sql("create_slot"), {"name": name}))
+            query = static_sql("create_failover_slot" if failover else "create_slot")
+            return Lsn.parse(session.fetch_value(query, {"name": name}))
     except SourceStatementError as error:
         if error.sqlstate != _DUPLICATE_OBJECT:
             raise
         raise SlotError(f"the source has a replication slot {name} already") from error
+
+
+def synchronize_slot(source: Endpoint, name: str, *, is_synchronized: bool) -> None:
+    """Let standbys synchronize the slot, or no more; raise SlotInUseError while it is read."""
+    with open_replication(source, "setup") as connection:
+        connection.command(f'ALTER_REPLICATION_SLOT "{name}" (FAILOVER {str(is_synchronized).lower()})')
 
 
 def drop_slot(session: Session, name: str, *, application_prefix: str, wait_seconds: float = 15.0) -> bool:
@@ -152,49 +158,6 @@ def drop_slot(session: Session, name: str, *, application_prefix: str, wait_seco
                 raise
         session.fetch_all(static_sql("terminate_walsender"), parameters)
         time.sleep(_POLL_SECONDS)
-
-
-def verify_slot(
-    row: TaskRow, status: SlotStatus, identity: SourceIdentity, *, captured_lsn: Lsn | None = None
-) -> None:
-    """Raise unless the slot is the task's own and complete: no gap since what the task has captured.
-
-    `captured_lsn` is how far capture may have confirmed the slot.
-    A slot confirmed further was advanced or created anew by somebody else.
-    """
-    verify_identity(row, identity)
-    name = row.slot_name
-    if not status.exists:
-        raise SlotLostError(f"the source has no replication slot {name}: it was dropped")
-    if status.slot_type != "logical" or status.plugin != PLUGIN:
-        raise SlotLostError(f"slot {name} is {status.slot_type} with plugin {status.plugin}, not {PLUGIN}")
-    if status.database != row.source_database:
-        raise SlotLostError(f"slot {name} is of database {status.database}, not {row.source_database}")
-    if status.is_invalidated:
-        reason = status.invalidation_reason or ("conflict" if status.is_conflicting else "WAL was removed")
-        raise SlotLostError(f"slot {name} is invalidated (wal_status={status.wal_status}, {reason})")
-    if captured_lsn is not None and (status.confirmed_flush_lsn or Lsn(0)) > captured_lsn:
-        raise SlotLostError(
-            f"slot {name} is confirmed up to {status.confirmed_flush_lsn}, but this task has captured up to "
-            f"{captured_lsn} only: the slot was advanced or created again by somebody else"
-        )
-
-
-def verify_identity(row: TaskRow, identity: SourceIdentity) -> None:
-    """Raise WrongSystemError unless the source is the one the task was set up with.
-
-    A new timeline alone is no reason: a slot that was carried over a failover goes on there.
-    """
-    if identity.system_identifier != row.system_identifier:
-        raise WrongSystemError(
-            f"the source's system identifier is {identity.system_identifier}, but task {row.task_name} was "
-            f"set up with {row.system_identifier}"
-        )
-    if identity.database != row.source_database:
-        raise WrongSystemError(
-            f"the source's database is {identity.database}, but task {row.task_name} was set up with "
-            f"{row.source_database}"
-        )
 
 
 def open_transactions(session: Session) -> list[OpenTransaction]:

@@ -46,6 +46,18 @@ class QualifiedName:
 
 
 @dataclass(frozen=True, slots=True)
+class SequenceOptions:
+    """How a sequence counts."""
+
+    start: int = 1
+    increment: int = 1
+    minimum: int = 1
+    maximum: int = 2**63 - 1
+    cache: int = 1
+    cycles: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Column:
     """One column; `base_type_oid` is what a domain rests on, `type_name` is complete with its modifier."""
 
@@ -66,6 +78,7 @@ class Column:
     base_type_name: str = ""  # without modifier
     stored_type_name: str = ""  # of what a domain rests on, with the modifier
     equality: tuple[str, str] | None = None  # schema and name of the type's `=`, when it is not built in
+    sequence_options: SequenceOptions | None = None
 
     @property
     def is_domain(self) -> bool:

@@ -21,9 +21,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from itertools import count
 
-from trempy_provider.errors import ProtocolError
+from trempy_provider.errors import ProtocolError, SlotLostError
 from trempy_provider.replication import pgoutput
-from trempy_provider.replication.batches import Batch, BatchLimits, Chunk, ChunkEnd
+from trempy_provider.replication.batches import Batch, BatchLimits, Chunk, ChunkEnd, PublishedCommit
 from trempy_provider.replication.lsn import NO_LSN, Lsn
 from trempy_provider.replication.messages import (
     Begin,
@@ -51,6 +51,7 @@ class BatchBuilder:
 
     With `leaves_out_replicated`, transactions that the source received by replication are left out.
     `read_facts` tells of a table what is to stand before its description.
+    `awaited` is a transaction that was published before and has to come again.
     """
 
     def __init__(
@@ -62,12 +63,14 @@ class BatchBuilder:
         limits: BatchLimits,
         leaves_out_replicated: bool = False,
         read_facts: ReadFacts | None = None,
+        awaited: PublishedCommit | None = None,
     ) -> None:
         self._task_name = task_name
         self._session_number = session_number
         self._limits = limits
         self._leaves_out_replicated = leaves_out_replicated
         self._read_facts = read_facts
+        self._awaited = awaited
         self._sequence = count()
         self._last_end_lsn = previous_lsn
         self._descriptions = Descriptions()
@@ -135,18 +138,22 @@ class BatchBuilder:
             end_lsn=commit.end_lsn,
             transaction_count=len(whole.transactions),
             xid=last.xid,
+            committed_at=last.committed_at,
         )
 
     def _begin(self, payload: bytes) -> list[Batch]:
         begin = pgoutput.decode(payload)
         assert isinstance(begin, Begin)
-        self._refuse_nesting(f"transaction {begin.xid} begins")
+        if self.in_transaction:
+            self._refuse_nesting(f"transaction {begin.xid} begins")
         self._open = OpenTransaction(begin.xid, begin)
         return []
 
     def _add_row_change(self, payload: bytes) -> list[Batch]:
         transaction, xid, payload = self._placed(payload)
-        self._descriptions.use(transaction, int.from_bytes(payload[1:5], "big"))
+        oid = int.from_bytes(payload[1:5], "big")
+        if oid not in transaction.buffer.described:
+            self._descriptions.use(transaction, oid)
         return self._append(transaction, payload, xid)
 
     def _add_truncate(self, payload: bytes) -> list[Batch]:
@@ -253,6 +260,7 @@ class BatchBuilder:
         refuse_nesting(event, self._open, self._segment)
 
     def _finish(self, transaction: OpenTransaction, begin: Begin, commit: Commit) -> list[Batch]:
+        self._expect(commit)
         self._descriptions.commit(transaction)
         if transaction.is_left_out:
             return []
@@ -266,12 +274,25 @@ class BatchBuilder:
         batch = self.take() if self._whole.is_full(self._limits) else None
         return [] if batch is None else [batch]
 
+    def _expect(self, commit: Commit) -> None:
+        """Raise SlotLostError when the stream passes a published transaction that does not come again."""
+        awaited = self._awaited
+        if awaited is None or commit.end_lsn < awaited.end_lsn:
+            return
+        if commit.end_lsn > awaited.end_lsn or awaited.committed_at not in (None, commit.committed_at):
+            raise SlotLostError(
+                f"the transaction that ended at {awaited.end_lsn} and was published before does not come "
+                "again: the source was restored from an older copy and has another history"
+            )
+        self._awaited = None
+
     def _cut_if_full(self, transaction: OpenTransaction) -> list[Batch]:
         """Publish a chunk when what is not published is enough for one."""
         if transaction.begin is None:
             enough = self._in_progress.hold_enough(self._limits)
             return [self._next_chunk(self._in_progress.largest())] if enough else []
-        if not transaction.buffer.is_full(self._limits):
+        buffer, limits = transaction.buffer, self._limits
+        if buffer.change_count < limits.max_rows and buffer.size_bytes < limits.max_bytes:
             return []
         whole = self.take()
         chunk = self._next_chunk(transaction)
@@ -301,7 +322,6 @@ class BatchBuilder:
         chunk = Chunk(
             index=transaction.chunk_count,
             end=end,
-            committed_at=None if begin is None else begin.committed_at,
             subtransactions=contents.subtransactions,
             rolled_back=tuple(sorted(rolled_back)),
         )
@@ -311,6 +331,7 @@ class BatchBuilder:
             end_lsn=self._last_end_lsn if commit is None else commit.end_lsn,
             transaction_count=0 if commit is None else 1,
             xid=transaction.xid,
+            committed_at=None if begin is None else begin.committed_at,
             chunk=chunk,
         )
 
@@ -322,6 +343,7 @@ class BatchBuilder:
         end_lsn: Lsn,
         transaction_count: int,
         xid: int,
+        committed_at: int | None,
         chunk: Chunk | None = None,
     ) -> Batch:
         previous_lsn, self._last_end_lsn = self._last_end_lsn, end_lsn
@@ -335,6 +357,7 @@ class BatchBuilder:
             transaction_count=transaction_count,
             change_count=contents.change_count,
             transaction_id=xid,
+            committed_at=committed_at,
             chunk=chunk,
             payloads=contents.payloads,
         )

@@ -28,7 +28,6 @@ class ChunkEnd(Enum):
 class Chunk:
     """The place of a batch within a large transaction; `index` counts from 0.
 
-    `committed_at` is None while the transaction is in progress on the source.
     `subtransactions` says which (sub)transaction made the changes: from the payload at a position on, up to
     the next position; empty when there was none but the transaction itself.
     `rolled_back` are subtransactions rolled back since the chunk before: what they did in that and earlier
@@ -37,7 +36,6 @@ class Chunk:
 
     index: int
     end: ChunkEnd
-    committed_at: int | None = None
     subtransactions: tuple[tuple[int, int], ...] = ()
     rolled_back: tuple[int, ...] = ()
 
@@ -56,7 +54,8 @@ class Batch:
     `first_lsn` is the commit LSN of the first transaction (of a chunk: NO_LSN while it is not known),
     `end_lsn` the end LSN of the last one (of a chunk that does not end with the commit: that of the batch
     before), `previous_lsn` the end LSN of the batch before.
-    `transaction_id` is that of the last transaction.
+    `transaction_id` is that of the last transaction, `committed_at` when it committed (in the protocol's
+    microseconds); None while it is in progress on the source.
     Chunks hold no Begin and no Commit: what they say is in the header of the last chunk.
     """
 
@@ -69,6 +68,7 @@ class Batch:
     transaction_count: int
     change_count: int
     transaction_id: int
+    committed_at: int | None
     chunk: Chunk | None
     payloads: tuple[bytes, ...]
 
@@ -91,6 +91,14 @@ class BatchLimits:
     max_bytes: int
 
 
+@dataclass(frozen=True, slots=True)
+class PublishedCommit:
+    """Where and when the last transaction committed that was published; the time is not always known."""
+
+    end_lsn: Lsn
+    committed_at: int | None
+
+
 def committed_chunk(batch: Batch, *, last: Batch, rolled_back: Collection[int]) -> Batch:
     """Return a chunk as part of the transaction that `last` has committed.
 
@@ -99,14 +107,18 @@ def committed_chunk(batch: Batch, *, last: Batch, rolled_back: Collection[int]) 
     The facts of tables are those told at the commit.
     """
     assert batch.chunk is not None
-    assert last.chunk is not None
     payloads = batch.payloads
     if not batch.chunk.xids.isdisjoint(rolled_back):
         payloads = tuple(_without(payloads, batch.chunk.subtransactions, rolled_back))
     if batch is not last:
         payloads = with_corrected_facts(payloads, facts_by_table(last.payloads))
-    chunk = replace(batch.chunk, committed_at=last.chunk.committed_at, subtransactions=())
-    return replace(batch, first_lsn=last.first_lsn, chunk=chunk, payloads=payloads)
+    return replace(
+        batch,
+        first_lsn=last.first_lsn,
+        committed_at=last.committed_at,
+        chunk=replace(batch.chunk, subtransactions=()),
+        payloads=payloads,
+    )
 
 
 def _without(

@@ -11,6 +11,7 @@ from trempy_provider.replication.pgoutput import encode_begin, encode_commit
 from trempy_provider.replication.table_facts import with_corrected_facts
 
 _REMEMBERED_XID_BYTES = 64
+_BOUNDS_BYTES = 47  # of a Begin and a Commit
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,13 +78,9 @@ class TransactionBuffer:
                 payloads = with_corrected_facts(description.payloads, facts)
                 known[oid] = Description(payloads, description.arrival)
 
-    def is_full(self, limits: BatchLimits) -> bool:
-        """Tell whether the payloads are enough for a batch."""
-        return self.change_count >= limits.max_rows or self.size_bytes >= limits.max_bytes
-
     def contents(self) -> Contents:
         """Return the payloads without the changes of subtransactions that were rolled back."""
-        if self.rolled_back.isdisjoint(xid for _, xid in self._runs):
+        if not self.rolled_back or self.rolled_back.isdisjoint(xid for _, xid in self._runs):
             return Contents(tuple(self.payloads), self.change_count, tuple(self._runs))
         payloads, runs, change_count = self.payloads[: self._runs[0][0]], [], 0
         ends = [start for start, _ in self._runs[1:]] + [len(self.payloads)]
@@ -122,16 +119,16 @@ class WholeTransactions:
 
     def append(self, begin: Begin, commit: Commit, buffer: TransactionBuffer, contents: Contents) -> None:
         """Append a transaction; a relation is described again where another description was in force."""
-        added = [
-            payload
-            for oid, description in buffer.prelude.items()
-            if self._in_force.get(oid) != description.payloads
-            for payload in description.payloads
-        ]
-        added += (encode_begin(begin), *contents.payloads, encode_commit(commit))
-        self._in_force |= {oid: description.payloads for oid, description in buffer.described.items()}
-        self.payloads += added
-        self.size_bytes += sum(map(len, added))
+        for oid, description in buffer.prelude.items():
+            if self._in_force.get(oid) != description.payloads:
+                self.payloads += description.payloads
+                self.size_bytes += sum(map(len, description.payloads))
+        for oid, description in buffer.described.items():
+            self._in_force[oid] = description.payloads
+        self.payloads.append(encode_begin(begin))
+        self.payloads += contents.payloads
+        self.payloads.append(encode_commit(commit))
+        self.size_bytes += buffer.size_bytes + _BOUNDS_BYTES
         self.change_count += contents.change_count
         self.transactions.append((begin, commit))
 

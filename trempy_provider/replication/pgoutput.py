@@ -13,6 +13,7 @@ from struct import Struct
 from struct import error as struct_error
 
 from trempy_provider.errors import ProtocolError
+from trempy_provider.replication.lsn import Lsn
 from trempy_provider.replication.messages import (
     UNCHANGED,
     Begin,
@@ -101,12 +102,15 @@ def _decode(cursor: PayloadCursor, *, streamed: bool) -> Message:
 
 
 def _decode_begin(cursor: PayloadCursor) -> Begin:
-    return Begin(commit_lsn=cursor.lsn(), committed_at=cursor.timestamp(), xid=cursor.int32())
+    _, commit_lsn, committed_at, xid = _BEGIN.unpack_from(cursor.payload)
+    cursor.position = _BEGIN.size
+    return Begin(Lsn(commit_lsn), committed_at, xid)
 
 
 def _decode_commit(cursor: PayloadCursor) -> Commit:
-    cursor.byte()  # flags, unused
-    return Commit(commit_lsn=cursor.lsn(), end_lsn=cursor.lsn(), committed_at=cursor.timestamp())
+    _, _, commit_lsn, end_lsn, committed_at = _COMMIT.unpack_from(cursor.payload)  # the flags are unused
+    cursor.position = _COMMIT.size
+    return Commit(Lsn(commit_lsn), Lsn(end_lsn), committed_at)
 
 
 def _decode_origin(cursor: PayloadCursor) -> Origin:

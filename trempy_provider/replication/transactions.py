@@ -134,9 +134,9 @@ def chunk_begin(batch: Batch) -> Begin | None:
     """Return what the header of a chunk says in place of a Begin."""
     if batch.chunk is None:
         return None
-    if batch.chunk.committed_at is None:
+    if batch.committed_at is None:
         raise ProtocolError(f"batch {batch.message_id} is of a transaction that has not committed")
-    return Begin(commit_lsn=batch.first_lsn, committed_at=batch.chunk.committed_at, xid=batch.transaction_id)
+    return Begin(commit_lsn=batch.first_lsn, committed_at=batch.committed_at, xid=batch.transaction_id)
 
 
 def batch_of_changes(task_name: str, changes: Sequence[Change]) -> Batch:
@@ -153,6 +153,7 @@ def batch_of_changes(task_name: str, changes: Sequence[Change]) -> Batch:
         transaction_count=1,
         change_count=len(changes),
         transaction_id=begin.xid,
+        committed_at=begin.committed_at,
         chunk=None,
         payloads=(
             pgoutput.encode_begin(begin),
@@ -178,6 +179,7 @@ def batch_of_transaction(batch: Batch, transaction: Transaction) -> Batch:
         transaction_count=1,
         change_count=len(transaction.changes),
         transaction_id=transaction.xid,
+        committed_at=begin.committed_at,
         payloads=(
             pgoutput.encode_begin(begin),
             *_described(transaction.changes),

@@ -60,6 +60,7 @@ def _header(batch: Batch) -> dict[str, Any]:
         "transaction_count": batch.transaction_count,
         "change_count": batch.change_count,
         "transaction_id": batch.transaction_id,
+        "committed_at": batch.committed_at,
         "chunk": None if batch.chunk is None else _chunk_header(batch.chunk),
         "payload_count": len(batch.payloads),
     }
@@ -69,7 +70,6 @@ def _chunk_header(chunk: Chunk) -> dict[str, Any]:
     return {
         "index": chunk.index,
         "end": chunk.end.value,
-        "committed_at": chunk.committed_at,
         "subtransactions": chunk.subtransactions,
         "rolled_back": chunk.rolled_back,
     }
@@ -135,6 +135,7 @@ def _batch(header: dict[str, Any], payloads: tuple[bytes, ...]) -> Batch:
         transaction_count=_count(header, "transaction_count"),
         change_count=_count(header, "change_count"),
         transaction_id=_count(header, "transaction_id", at_most=_XID_MAX),
+        committed_at=_timestamp(header.get("committed_at")),
         chunk=_chunk(header.get("chunk")),
         payloads=payloads,
     )
@@ -148,7 +149,6 @@ def _chunk(header: object) -> Chunk | None:
     return Chunk(
         index=_count(header, "index", at_most=_CHUNK_INDEX_MAX),
         end=_chunk_end(header),
-        committed_at=_timestamp(header.get("committed_at")),
         subtransactions=_subtransactions(header),
         rolled_back=_rolled_back(header),
     )
@@ -165,7 +165,7 @@ def _timestamp(value: object) -> int | None:
     if value is None:
         return None
     if type(value) is not int or not -_TIMESTAMP_MAX - 1 <= value <= _TIMESTAMP_MAX:
-        raise WireFormatError("header field 'committed_at' of the chunk is not a timestamp")
+        raise WireFormatError("header field 'committed_at' is not a timestamp")
     return value
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from trempy_provider.config.choices import OriginPolicy
 from trempy_provider.hooks.postgres import open_endpoint
 from trempy_provider.jobs.watch import SlotWatch, open_slot_watch
 from trempy_provider.triggers.base import LeaseTrigger, open_in_thread
@@ -16,6 +17,7 @@ class CaptureTrigger(LeaseTrigger):
     :param publication_name: the task's publication
     :param source_conn_id: the source's connection
     :param target_conn_id: the target's connection, where the slot's progress is recorded
+    :param origin: `none` when changes that the source received by replication do not count
     """
 
     async def wait_for_work(self) -> None:
@@ -34,6 +36,7 @@ class CaptureTrigger(LeaseTrigger):
             open_endpoint(names["target_conn_id"], task_name=self.task_name, role="target"),
             slot_name=names["slot_name"],
             publication_name=names["publication_name"],
+            local_only=names.get("origin") == OriginPolicy.NONE,
             interval_seconds=self.interval_seconds,
         )
 

@@ -78,7 +78,9 @@ def test_lag_is_zero_seconds_while_capture_follows_an_idle_source(replication, d
     replication.load()
     stop = StopSignal()
     capture = Background(lambda: replication.capture(seconds=60, stop=stop))
-    wait_until(lambda: "capture" in status_of(replication).running_jobs)
+    wait_until(
+        lambda: status_of(replication).slot.active, timeout_seconds=30, what="capture to read the slot"
+    )
     databases.source_admin.execute("create table public.unrelated (id int)")
 
     told = status_of(replication)

@@ -20,9 +20,10 @@ from trempy_provider.postgres.slot import (
     read_identity,
     read_slot,
     read_wal_position,
-    verify_slot,
 )
+from trempy_provider.postgres.slot_checks import verify_identity, verify_position, verify_slot
 from trempy_provider.postgres.snapshot import open_snapshot
+from trempy_provider.postgres.timelines import parse_timeline_history, verify_timeline
 from trempy_provider.replication.lsn import Lsn
 
 IDENTITY = SourceIdentity("7", 1, "d")
@@ -121,8 +122,9 @@ def test_snapshot_shows_what_was_committed_before_it(database: DatabasePair, rep
 
 
 def test_slot_of_the_task_is_accepted() -> None:
-    verify_slot(ROW, STATUS, IDENTITY, captured_lsn=Lsn(20))
-    verify_slot(ROW, STATUS, replace(IDENTITY, timeline=2))
+    verify_identity(ROW, IDENTITY)
+    verify_position(ROW, captured_lsn=Lsn(20), wal_lsn=Lsn(20))
+    verify_slot(ROW, STATUS, captured_lsn=Lsn(20), timeline=1)
 
 
 @pytest.mark.parametrize(
@@ -140,7 +142,7 @@ def test_slot_of_the_task_is_accepted() -> None:
 )
 def test_gap_is_refused(change: Callable[[SlotStatus], SlotStatus], message: str) -> None:
     with pytest.raises(SlotLostError, match=message) as caught:
-        verify_slot(ROW, change(STATUS), IDENTITY, captured_lsn=Lsn(20))
+        verify_slot(ROW, change(STATUS), captured_lsn=Lsn(20), timeline=1)
 
     assert "trempy reload" in caught.value.hint
 
@@ -148,7 +150,37 @@ def test_gap_is_refused(change: Callable[[SlotStatus], SlotStatus], message: str
 @pytest.mark.parametrize("changes", [{"system_identifier": "8"}, {"database": "x"}])
 def test_other_source_is_refused(changes: dict[str, str]) -> None:
     with pytest.raises(WrongSystemError, match="was set up with"):
-        verify_slot(ROW, STATUS, replace(IDENTITY, **changes), captured_lsn=Lsn(20))
+        verify_identity(ROW, replace(IDENTITY, **changes))
+
+
+def test_source_whose_wal_ends_before_what_was_captured_is_refused() -> None:
+    with pytest.raises(WrongSystemError, match=r"WAL ends at 0/13, .* captured up to 0/14"):
+        verify_position(ROW, captured_lsn=Lsn(20), wal_lsn=Lsn(19))
+
+
+def test_slot_that_a_promoted_standby_lacks_is_missed_with_the_reason() -> None:
+    with pytest.raises(SlotLostError, match=r"timeline 1 became 2"):
+        verify_slot(ROW, SlotStatus(exists=False), captured_lsn=Lsn(20), timeline=2)
+
+
+HISTORY = "1\t0/5000\tno recovery target specified\n\n2\t0/7000\tafter transaction\n"
+
+
+@pytest.mark.parametrize("captured_lsn", ["0/4000", "0/5000"])
+def test_timeline_that_holds_all_that_was_captured_is_accepted(captured_lsn: str) -> None:
+    ends = parse_timeline_history(HISTORY)
+
+    verify_timeline("t", known=1, present=3, ends=ends, captured_lsn=Lsn.parse(captured_lsn))
+
+
+@pytest.mark.parametrize(
+    ("known", "message"), [(1, "left timeline 1 at 0/5000"), (4, "timeline 4, which did not lead to it")]
+)
+def test_timeline_that_lacks_what_was_captured_is_refused(known: int, message: str) -> None:
+    ends = parse_timeline_history(HISTORY)
+
+    with pytest.raises(WrongSystemError, match=message):
+        verify_timeline("t", known=known, present=3, ends=ends, captured_lsn=Lsn.parse("0/5001"))
 
 
 def test_least_privileged_role_identifies_the_source(database: DatabasePair) -> None:

@@ -192,6 +192,8 @@ BAD_FIELDS = [
         cdc(on_dead_letter="skip"), "task.cdc_settings.on_dead_letter", "stop, continue", id="dead letter"
     ),
     pytest.param(cdc(truncate=True), "task.cdc_settings.truncate", "replicate, ignore", id="truncate"),
+    pytest.param(cdc(origin="local"), "task.cdc_settings.origin", "any, none", id="origin"),
+    pytest.param(cdc(failover_slot=1), "task.cdc_settings.failover_slot", "true or false", id="failover"),
     pytest.param(
         cdc(scd2_settings={"end_date_column_name": "scd_start_date"}),
         "task.cdc_settings.scd2_settings.end_date_column_name",

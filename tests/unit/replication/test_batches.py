@@ -21,10 +21,10 @@ from tests.support.walsender import (
     WrittenTransaction,
     write_all,
 )
-from trempy_provider.errors import ProtocolError
+from trempy_provider.errors import ProtocolError, SlotLostError
 from trempy_provider.replication import wire
 from trempy_provider.replication.batch_builder import BatchBuilder
-from trempy_provider.replication.batches import Batch, BatchLimits, Chunk, ChunkEnd
+from trempy_provider.replication.batches import Batch, BatchLimits, Chunk, ChunkEnd, PublishedCommit
 from trempy_provider.replication.changes import Transaction, datetime_of
 from trempy_provider.replication.lsn import Lsn
 from trempy_provider.replication.messages import (
@@ -46,13 +46,16 @@ LIMITS = st.builds(BatchLimits, max_rows=st.integers(1, 8), max_bytes=st.integer
 _ROW_MARKERS = (b"I", b"U", b"D", b"T")
 
 
-def builder_with(limits: BatchLimits = WIDE, *, leaves_out_replicated: bool = False) -> BatchBuilder:
+def builder_with(
+    limits: BatchLimits = WIDE, *, leaves_out_replicated: bool = False, awaited: PublishedCommit | None = None
+) -> BatchBuilder:
     return BatchBuilder(
         task_name="orders",
         session_number=5,
         previous_lsn=START,
         limits=limits,
         leaves_out_replicated=leaves_out_replicated,
+        awaited=awaited,
     )
 
 
@@ -159,14 +162,13 @@ def test_chunks_of_a_transaction_are_numbered_and_stand_together(
 ) -> None:
     batches = build(stream, limits)
 
-    for (is_chunked, xid), group in groupby(
+    for (is_chunked, _), group in groupby(
         batches, key=lambda batch: (batch.chunk is not None, batch.transaction_id)
     ):
         if is_chunked:
             chunks = [batch.chunk for batch in group]
-            committed_at = next(w.begin.committed_at for w in stream if w.begin.xid == xid)
             ends = [*[ChunkEnd.OPEN] * (len(chunks) - 1), ChunkEnd.COMMIT]
-            assert chunks == [Chunk(index, end, committed_at) for index, end in enumerate(ends)]
+            assert chunks == [Chunk(index, end) for index, end in enumerate(ends)]
 
 
 @given(STREAMS, LIMITS)
@@ -367,6 +369,31 @@ def test_batches_of_one_stream_have_growing_ends() -> None:
     batches = build(write_all([insert_actions(3)] * 4), BatchLimits(max_rows=2, max_bytes=10_000))
 
     assert all(before.end_lsn <= after.end_lsn for before, after in pairwise(batches))
+
+
+@pytest.mark.parametrize("awaited", [0, 1, 2])
+def test_transaction_published_before_comes_again(awaited: int) -> None:
+    stream = write_all([insert_actions(1)] * 3)
+    commit = stream[awaited].commit
+    builder = builder_with(awaited=PublishedCommit(commit.end_lsn, commit.committed_at))
+
+    add_all(builder, [payload for written in stream for payload in written.payloads])
+
+    assert builder.has_whole_transactions
+
+
+@pytest.mark.parametrize(("bytes_later", "microseconds_later"), [(8, 0), (0, 1)])
+def test_stream_without_a_transaction_published_before_is_another_history(
+    bytes_later: int, microseconds_later: int
+) -> None:
+    stream = write_all([insert_actions(1)] * 2)
+    commit = stream[0].commit
+    builder = builder_with(
+        awaited=PublishedCommit(Lsn(commit.end_lsn + bytes_later), commit.committed_at + microseconds_later)
+    )
+
+    with pytest.raises(SlotLostError, match="another history"):
+        add_all(builder, [payload for written in stream for payload in written.payloads])
 
 
 BEGIN = encode(Begin(Lsn(0x1100), 0, 701))

@@ -157,7 +157,7 @@ def test_transaction_in_progress_is_published_before_it_commits() -> None:
 
     (batch,) = batches
     assert batch.chunk is not None
-    assert (batch.chunk.index, batch.chunk.end, batch.chunk.committed_at) == (0, ChunkEnd.OPEN, None)
+    assert (batch.chunk.index, batch.chunk.end, batch.committed_at) == (0, ChunkEnd.OPEN, None)
     assert (batch.first_lsn, batch.end_lsn, batch.transaction_count) == (NO_LSN, batch.previous_lsn, 0)
     assert b"".join(payload[:1] for payload in batch.payloads) == b"RII"
 
@@ -166,7 +166,7 @@ def test_commit_ends_it_with_what_is_left() -> None:
     *_, last = add_all(builder_with(TINY), [*STARTED, row(), row(), row(), STOP, COMMITTED])
 
     assert last.chunk is not None
-    assert (last.chunk.index, last.chunk.end, last.chunk.committed_at) == (1, ChunkEnd.COMMIT, 7)
+    assert (last.chunk.index, last.chunk.end, last.committed_at) == (1, ChunkEnd.COMMIT, 7)
     assert (last.first_lsn, last.end_lsn, last.transaction_count) == (Lsn(0x1100), Lsn(0x1130), 1)
     assert last.change_count == 1
 

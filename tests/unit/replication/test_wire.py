@@ -23,7 +23,6 @@ CHUNKS = st.builds(
     Chunk,
     index=st.integers(0, 2**31 - 1),
     end=st.sampled_from(ChunkEnd),
-    committed_at=st.none() | TIMESTAMPS,
     subtransactions=RUNS,
     rolled_back=st.lists(NUMBERS_32, max_size=3).map(tuple),
 )
@@ -38,6 +37,7 @@ BATCHES = st.builds(
     transaction_count=COUNTS,
     change_count=COUNTS,
     transaction_id=NUMBERS_32,
+    committed_at=st.none() | TIMESTAMPS,
     chunk=st.none() | CHUNKS,
     payloads=st.lists(st.binary(max_size=30), max_size=8).map(tuple),
 )
@@ -51,7 +51,8 @@ BATCH = Batch(
     transaction_count=2,
     change_count=3,
     transaction_id=753,
-    chunk=Chunk(1, ChunkEnd.OPEN, -5, subtransactions=((0, 754),), rolled_back=(755,)),
+    committed_at=-5,
+    chunk=Chunk(1, ChunkEnd.OPEN, subtransactions=((0, 754),), rolled_back=(755,)),
     payloads=(b"first", b"", b"third\n\0"),
 )
 JSON_VALUES = st.recursive(
@@ -97,10 +98,10 @@ def test_header_is_one_line_of_json_that_people_can_read() -> None:
         "transaction_count": 2,
         "change_count": 3,
         "transaction_id": 753,
+        "committed_at": -5,
         "chunk": {
             "index": 1,
             "end": "open",
-            "committed_at": -5,
             "subtransactions": [[0, 754]],
             "rolled_back": [755],
         },
@@ -167,8 +168,8 @@ def test_message_with_bytes_after_its_end_is_refused(batch: Batch, rest: bytes) 
 def test_header_without_a_field_is_refused_by_its_name(name: str) -> None:
     body = with_header(lambda header: header.pop(name))
 
-    if name == "chunk":
-        assert decode(body).chunk is None
+    if name in ("chunk", "committed_at"):
+        assert getattr(decode(body), name) is None
     else:
         with pytest.raises(WireFormatError, match=repr(name)):
             decode(body)
@@ -193,6 +194,9 @@ def test_header_without_a_field_is_refused_by_its_name(name: str) -> None:
         ("previous_lsn", ""),
         ("task_name", ["orders"]),
         ("session_number", None),
+        ("committed_at", "5"),
+        ("committed_at", 5.0),
+        ("committed_at", 2**63),
         ("format", True),
         ("format", 1.0),
     ],
@@ -218,9 +222,6 @@ def test_wrong_number_of_payloads_is_refused(payload_count: int) -> None:
         ("index", 2**31),
         ("end", "last"),
         ("end", None),
-        ("committed_at", "5"),
-        ("committed_at", 5.0),
-        ("committed_at", 2**63),
         ("subtransactions", None),
         ("subtransactions", [1]),
         ("subtransactions", [[1]]),

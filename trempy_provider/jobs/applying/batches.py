@@ -28,6 +28,7 @@ from trempy_provider.postgres.held_chunks import (
     hold_chunk,
     read_transaction,
 )
+from trempy_provider.postgres.origins import apply_origin, set_up_origin
 from trempy_provider.postgres.session import Session
 from trempy_provider.replication import wire
 from trempy_provider.replication.batches import Batch, ChunkEnd
@@ -68,6 +69,7 @@ class BatchApplier:
         self._applier = Applier(session, task)
         self._enum_labels = EnumLabels(session, task)
         self._later_changes = LaterChanges(session, task.task_name, self._applier)
+        self._is_marked = False
         self.current: TransactionPoint | None = None  # the transaction that is applied alone
 
     def apply(self, body: bytes, *, singly: bool = False) -> None:
@@ -79,6 +81,7 @@ class BatchApplier:
         self.current = None
         batch = wire.decode(body)
         self._enum_labels.prepare(batch.payloads)
+        self._mark_session()
         if not singly:
             self._commit(batch, partial(self._apply_batch, batch, body))
         elif batch.chunk is None:
@@ -87,6 +90,12 @@ class BatchApplier:
             self.current = _committed_by(batch)
             self._commit(batch, partial(self._apply_batch, batch, body))
         self.current = None
+
+    def _mark_session(self) -> None:
+        """Mark what is written, before the first batch: until then another apply may be at work."""
+        if self._task.captures_local_only and not self._is_marked:
+            set_up_origin(self._session, apply_origin(self._session, self._task.task_name))
+            self._is_marked = True
 
     def begin(self, checkpoint: Checkpoint) -> tuple[Applier, LaterChanges]:
         """Prepare for applying something within the open transaction, which has locked the checkpoint."""
@@ -228,9 +237,9 @@ def _point_of(transaction: Transaction) -> TransactionPoint:
 
 def _committed_by(batch: Batch) -> TransactionPoint | None:
     """Return the transaction that a last chunk commits; None for any other chunk."""
-    if batch.chunk is None or batch.chunk.committed_at is None:
+    if batch.committed_at is None:
         return None
-    committed_at = datetime_of(batch.chunk.committed_at)
+    committed_at = datetime_of(batch.committed_at)
     return TransactionPoint(batch.transaction_id, batch.first_lsn, batch.end_lsn, committed_at)
 
 

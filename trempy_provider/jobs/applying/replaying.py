@@ -31,6 +31,7 @@ from trempy_provider.postgres.dead_letters import (
     read_letter,
     settle_dead_letter,
 )
+from trempy_provider.postgres.origins import marked_if_local_only
 from trempy_provider.postgres.session import Session, static_sql
 from trempy_provider.postgres.table_states import LoadState
 from trempy_provider.replication import wire
@@ -69,7 +70,7 @@ class Replaying:
         while a table of it is loaded, and what its rows fail of where the policy says stop.
         """
         try:
-            with self._session.transaction():
+            with marked_if_local_only(self._session, self._task), self._session.transaction():
                 return self._replay(message_id, body)
         except TrempyError:
             self._batches.forget()

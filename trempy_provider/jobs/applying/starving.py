@@ -79,6 +79,7 @@ def _empty_batch(task_name: str, lsn: Lsn, *, session_number: int) -> Batch:
         transaction_count=0,
         change_count=0,
         transaction_id=0,
+        committed_at=None,
         chunk=None,
         payloads=(),
     )

@@ -34,6 +34,7 @@ from trempy_provider.postgres.load_tables import (
     move_into_place,
     replace_rows,
 )
+from trempy_provider.postgres.origins import marked_if_local_only
 from trempy_provider.postgres.sequences import SequenceValue, set_sequences
 from trempy_provider.postgres.session import Session, static_sql
 from trempy_provider.postgres.table_states import LoadState, TableState, read_table_states, update_table_state
@@ -118,11 +119,11 @@ def _place_patiently(context: LoadContext, collected: CollectedRows, target: Ses
 def _place(context: LoadContext, collected: CollectedRows, target: Session) -> int:
     state, task_name = collected.state, context.task.task_name
     replayed_count = 0
-    with target.transaction():
+    with marked_if_local_only(target, context.task), target.transaction():
         target.execute(sql.SQL("set local lock_timeout = {}").format(sql.Literal(_LOCK_TIMEOUT)))
         if context.task.captures_changes:
             lock_checkpoint(target, task_name)
-        _claim(context, state, target)
+        claim_table(context, state, target)
         if context.task.captures_changes:
             replayed_count = _replay(context, collected, target).changes
         _exchange(context, collected, target)
@@ -134,7 +135,8 @@ def _place(context: LoadContext, collected: CollectedRows, target: Session) -> i
     return replayed_count
 
 
-def _claim(context: LoadContext, state: TableState, target: Session) -> None:
+def claim_table(context: LoadContext, state: TableState, target: Session) -> None:
+    """Make sure, until the transaction ends, that the table's load is still ours."""
     parameters = {
         "task_name": context.task.task_name,
         "source_oid": state.source_oid,

@@ -68,7 +68,7 @@ def _run_round(
     context: LoadContext, loads: Sequence[TableLoad], records: LoadRecords, tick: Callable[[], None]
 ) -> None:
     """Load tables from one snapshot, as far as it carries."""
-    with closing(_open_snapshot(context)) as snapshot:
+    with closing(open_load_snapshot(context)) as snapshot:
         records.record_snapshot(loads, snapshot.lsn)
         work = [work for load in loads for work in _plan_work(context, load, snapshot)]
         stream_count = max(1, min(context.task.full_load.parallel_streams, len(work)))
@@ -112,7 +112,7 @@ def _fail(loads: Sequence[TableLoad]) -> None:
         load.fail(load.lost_by or SourceUnavailableError("the snapshot was lost again and again"))
 
 
-def _open_snapshot(context: LoadContext) -> LoadSnapshot:
+def open_load_snapshot(context: LoadContext) -> LoadSnapshot:
     """Open the snapshot in a thread: it may have to wait for other transactions, a stop may not."""
     future: concurrent.futures.Future[LoadSnapshot] = concurrent.futures.Future()
     threading.Thread(target=_fulfil, args=(future, context), name="trempy-snapshot", daemon=True).start()

@@ -28,7 +28,10 @@ select a.attrelid::bigint, a.attname::text, a.attnum, a.atttypid::bigint, format
        format_type(base.oid, -1) as base_type_name, format_type(base.oid, base.modifier) as stored_type_name,
        cn.nspname::text as collation_schema, co.collname::text as collation_name,
        sn.nspname::text as sequence_schema, sc.relname::text as sequence_name,
-       equality.schema_name as equality_schema, equality.operator_name as equality_name
+       equality.schema_name as equality_schema, equality.operator_name as equality_name,
+       case when sq.seqrelid is not null
+            then array[sq.seqstart, sq.seqincrement, sq.seqmin, sq.seqmax, sq.seqcache, sq.seqcycle::integer]
+       end as sequence_options
 from pg_attribute a
 join pg_type t on t.oid = a.atttypid
 join pg_namespace tn on tn.oid = t.typnamespace
@@ -61,5 +64,6 @@ left join pg_depend sd on sd.refclassid = 'pg_class'::regclass and sd.refobjid =
                       and exists (select from pg_class q where q.oid = sd.objid and q.relkind = 'S')
 left join pg_class sc on sc.oid = sd.objid
 left join pg_namespace sn on sn.oid = sc.relnamespace
+left join pg_sequence sq on sq.seqrelid = sc.oid
 where a.attrelid = any (%(oids)s::bigint[]::oid[]) and a.attnum > 0 and not a.attisdropped
 order by a.attrelid, a.attnum

@@ -1,0 +1,2 @@
+-- Drop a replication origin.
+select pg_replication_origin_drop(%(name)s)
