@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from psycopg2 import sql
 
+from trempy_provider.config.chaining import Masks, masks_of
 from trempy_provider.config.choices import SchemaEvolution
 from trempy_provider.config.task import ReplicationTask
 from trempy_provider.errors import SchemaChangeError
@@ -80,7 +81,7 @@ class _Renaming:
     def stop(self) -> TableState:
         if self._state.source == self._name:  # the settings have been changed
             return self._state
-        if self._was_renamed_by_hand():
+        if self._was_renamed_by_hand() and self._masks(self._former_name) == self._masks(self._name):
             return self._take_names(self._now.target)
         raise SchemaChangeError(
             f"source table {self._former_name} was renamed to {self._name}",
@@ -92,6 +93,11 @@ class _Renaming:
         """Tell whether the settings choose the table under both names and make the same of it."""
         selections = [selection_of(self._task, name) for name in (self._former_name, self._name)]
         return None not in selections and _meaning(self._before) == _meaning(self._now)
+
+    def _masks(self, name: QualifiedName) -> Masks:
+        """Return what capture masks of the table under a name: under another one it may not pass bare."""
+        columns = [column.name for column in self._before.columns]
+        return masks_of(self._task, (name.schema_name, name.table_name), columns)
 
     def _rename_target(self, target: QualifiedName) -> None:
         if self._was_renamed_by_hand():

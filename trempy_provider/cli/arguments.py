@@ -18,6 +18,7 @@ connections:
   Where the option is not given, TREMPY_SOURCE, TREMPY_TARGET and TREMPY_BROKER are read, then the variables
   that Airflow reads, in its URI or JSON form: AIRFLOW_CONN_ and the connection id of the settings in
   capitals (AIRFLOW_CONN_TREMPY_SOURCE, AIRFLOW_CONN_TREMPY_TARGET, AIRFLOW_CONN_TREMPY_BROKER by default).
+  The salt of hash is in TREMPY_SALT, or it is the password of Airflow's connection that the settings name.
 
 exit codes:
   0 done; 2 the settings or the arguments are wrong; 1 anything else.

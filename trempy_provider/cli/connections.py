@@ -80,7 +80,17 @@ class Connections:
             parameters = ConnectionParameters.from_uri(uri)
         else:
             parameters = self._airflow_connection(part).postgres()
-        return Endpoint(lambda: parameters, task_name=self._task.task_name, role=part)
+        return Endpoint(
+            lambda: parameters, task_name=self._task.task_name, role=part, read_salt=self._read_salt
+        )
+
+    def _read_salt(self, conn_id: str) -> str | None:
+        """Return the salt of a connection: its password, or what TREMPY_SALT says for all of them."""
+        given = self._environment.get("TREMPY_SALT")
+        variable = AIRFLOW_PREFIX + conn_id.upper()
+        if given or variable not in self._environment:
+            return given or None
+        return AirflowConnection.parse(self._environment[variable], variable=variable).password
 
     def _uri(self, part: str) -> str | None:
         return self._given.get(part) or self._environment.get(f"TREMPY_{part.upper()}") or None

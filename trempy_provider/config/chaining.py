@@ -18,6 +18,7 @@ from trempy_provider.config.operations import MaskOperation
 from trempy_provider.config.table_chain import MissingColumnError, TableChain, start_chain
 from trempy_provider.config.task import ReplicationTask
 from trempy_provider.config.transformations import (
+    CreateColumn,
     ModifyColumnName,
     ModifyColumnValue,
 )
@@ -25,7 +26,13 @@ from trempy_provider.config.value_types import TEXT, ValueType
 from trempy_provider.config.wording import show
 from trempy_provider.errors import FieldProblem
 
-Masks = Mapping[str, tuple[MaskOperation, ...]]
+
+@dataclass(frozen=True, slots=True)
+class Masks:
+    """The masks of a table by the source's columns, and the columns named that it does not have."""
+
+    masks: Mapping[str, tuple[MaskOperation, ...]]
+    missing: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,22 +64,30 @@ def apply_settings(
 
 
 def masks_of(task: ReplicationTask, source: tuple[str, str], columns: Iterable[str]) -> Masks:
-    """Return the masks of a source table, by the source's columns, each in its order.
+    """Return the masks of a source table, each column's in their order.
 
     Only renames decide to which column of the source a name belongs at some moment.
+    A pattern may cover tables that do not have the column; those are not missing it.
     """
+    missing: list[str] = []
+    created: set[str] = set()
     origins = {name: name for name in columns}
     masks: dict[str, tuple[MaskOperation, ...]] = {}
     for _, change in task.parts().transformations_of(*source):
         match change.settings:
             case ModifyColumnName(contract=names) if names.column_name in origins:
                 origins[names.target_column_name] = origins.pop(names.column_name)
+            case CreateColumn(contract=creation):
+                created.add(creation.new_column_name)
             case ModifyColumnValue(contract=MaskOperation() as mask) if mask.column_name in origins:
                 origin = origins[mask.column_name]
                 masks[origin] = (*masks.get(origin, ()), mask)
+            case ModifyColumnValue(contract=MaskOperation() as mask):
+                if not change.table_info.is_pattern and mask.column_name not in created:
+                    missing.append(mask.column_name)
             case _:
                 pass
-    return masks
+    return Masks(masks, tuple(missing))
 
 
 class _Chaining:
@@ -86,7 +101,7 @@ class _Chaining:
         self._source = source
         self._parts = task.parts()
         self._context = context
-        self._masks = masks_of(task, source, table.columns)
+        self._masks = masks_of(task, source, table.columns).masks
 
     def filter(self) -> None:
         entries = self._parts.filters_by_name.matching(*self._source)

@@ -5,8 +5,9 @@ A class is the `contract` of a transformation and is told apart by `operation`; 
 
 from __future__ import annotations
 
+import hashlib
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
@@ -183,11 +184,21 @@ class MathExpression(_ValueOperation):
 
 
 class MaskOperation(_ValueOperation):
-    """An operation that hides a value, before it leaves the source or is written anywhere."""
+    """An operation that hides a value, before it leaves the source or is written anywhere.
+
+    It comes before all others, whatever its place in their order.
+    """
+
+    def mask(self, salts: Mapping[str, str]) -> Callable[[bytes], bytes]:
+        """Return what masks a value's text as the SQL does; `salts` are by connection."""
+        return self._mask(salts)
+
+    @abstractmethod
+    def _mask(self, salts: Mapping[str, str]) -> Callable[[bytes], bytes]: ...
 
 
 class Hash(MaskOperation):
-    """Mask a value by its salted SHA-256; equal values stay equal."""
+    """Mask a value by its salted SHA-256, before all other transformations; equal values stay equal."""
 
     kind: Literal["hash"] = Field(alias="operation", description=OPERATION_DESCRIPTION)
     salt_conn_id: ConnectionId = Field(
@@ -200,19 +211,33 @@ class Hash(MaskOperation):
         )
         return _masked(compose("encode(sha256(convert_to({text}, 'UTF8')), 'hex')", text=text), value)
 
+    def _mask(self, salts: Mapping[str, str]) -> Callable[[bytes], bytes]:
+        salted = hashlib.sha256(salts[self.salt_conn_id].encode())
+
+        def mask(value: bytes) -> bytes:
+            digest = salted.copy()
+            digest.update(value)
+            return digest.hexdigest().encode()
+
+        return mask
+
     @property
     def _setting(self) -> SqlLiteral:
         return SqlLiteral(salt_setting(self.salt_conn_id))
 
 
 class Redact(MaskOperation):
-    """Mask a value by a fixed text."""
+    """Mask a value by a fixed text, before all other transformations; nulls stay null."""
 
     kind: Literal["redact"] = Field(alias="operation", description=OPERATION_DESCRIPTION)
     replacement: Text = Field(default="***", description="Text that replaces every value but null.")
 
     def _changed(self, value: TypedValue, _context: CompileContext) -> TypedValue:
         return _masked(compose("{text}::text", text=SqlLiteral(self.replacement)), value)
+
+    def _mask(self, _salts: Mapping[str, str]) -> Callable[[bytes], bytes]:
+        text = self.replacement.encode()
+        return lambda _: text
 
 
 class _ColumnOperation(SettingsModel):

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from trempy_provider.config.operations import MaskOperation
 from trempy_provider.config.task import ReplicationTask
-from trempy_provider.config.transformations import ModifyColumnValue
 from trempy_provider.config.wording import show
 from trempy_provider.errors import FieldProblem, UnsupportedOptionError
 
@@ -15,7 +13,7 @@ _REASON = "not executed by this version"
 
 def find_unsupported(task: ReplicationTask) -> list[FieldProblem]:
     """Return every option of the task that this version does not execute."""
-    return [*_task_options(task), *_masks(task)]
+    return list(_task_options(task))
 
 
 def refuse_unsupported(task: ReplicationTask, *, origin: str) -> None:
@@ -34,12 +32,3 @@ def _task_options(task: ReplicationTask) -> Iterator[FieldProblem]:
             show(task.metadata_conn_id),
             f"null or {show(task.target_conn_id)}",
         )
-
-
-def _masks(task: ReplicationTask) -> Iterator[FieldProblem]:
-    for i, entry in enumerate(task.transformations):
-        if isinstance(entry.settings, ModifyColumnValue) and isinstance(
-            entry.settings.contract, MaskOperation
-        ):
-            path = f"transformations[{i}].settings.contract.operation"
-            yield FieldProblem(path, _REASON, show(entry.settings.contract.kind))

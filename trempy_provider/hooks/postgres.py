@@ -75,7 +75,13 @@ def read_parameters(conn_id: str) -> ConnectionParameters:
 
 def open_endpoint(conn_id: str, *, task_name: str, role: str) -> Endpoint:
     """Return the source or target behind a connection; its fields are read anew for each session."""
-    return Endpoint(lambda: read_parameters(conn_id), task_name=task_name, role=role)
+    return Endpoint(
+        lambda: read_parameters(conn_id), task_name=task_name, role=role, read_salt=_read_password
+    )
+
+
+def _read_password(conn_id: str) -> str | None:
+    return find_connection(conn_id).password
 
 
 def _test(conn_id: str, *, role: str) -> tuple[bool, str]:

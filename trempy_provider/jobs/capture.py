@@ -26,6 +26,7 @@ from trempy_provider.errors import RetryPolicy, SlotInUseError, StoppedError, Tr
 from trempy_provider.jobs.backlog import Backlog
 from trempy_provider.jobs.backoff import Backoff
 from trempy_provider.jobs.lease import EndReason, Lease, StopSignal
+from trempy_provider.jobs.masking import names_by_oid, relation_masks
 from trempy_provider.jobs.outgoing import message_of
 from trempy_provider.jobs.starting_point import StartingPoint, find_starting_point
 from trempy_provider.jobs.table_watch import TableWatch
@@ -151,6 +152,9 @@ class _Capture:
                 task, source=source, target=self._target, reader_pid=self._stream.backend_pid
             )
             self._stream.confirm(point.confirmed_lsn)
+            names = names_by_oid(task, self._target)
+            self._facts.mask(names)
+            masks_of = relation_masks(task, source=source, names=names)
         except BaseException:
             self.close()
             raise
@@ -165,6 +169,7 @@ class _Capture:
             read_facts=self._facts.read,
             leaves_out_replicated=task.captures_local_only,
             awaited=point.awaited,
+            masks_of=masks_of,
         )
         self._server_waits = False
         self._backlog = Backlog(self._target, task.task_name)

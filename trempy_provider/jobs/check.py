@@ -30,6 +30,7 @@ from trempy_provider.postgres.preflight_server import (
 from trempy_provider.postgres.preflight_settings import check_settings
 from trempy_provider.postgres.preflight_source import check_source_tables, find_tables_with_findings
 from trempy_provider.postgres.preflight_target import check_target_tables
+from trempy_provider.postgres.salts import read_salts
 from trempy_provider.postgres.session import Endpoint, Session
 from trempy_provider.postgres.slot import read_identity, read_slot
 from trempy_provider.postgres.slot_checks import verify_identity
@@ -97,6 +98,7 @@ def check(
     with ExitStack() as stack:
         checks = _Checks(task, source, restart=restart)
         checks.add(_settings(task))
+        checks.attempt("settings", lambda: _salts(task, source))
         source_session = checks.open(source, stack)
         target_session = checks.open(target, stack)
         if source_session is not None:
@@ -192,6 +194,11 @@ class _Checks:
 def _settings(task: ReplicationTask) -> Iterator[Finding]:
     for problem in find_unsupported(task):
         yield error("settings", str(problem), "Remove the option.")
+
+
+def _salts(task: ReplicationTask, source: Endpoint) -> Iterator[Finding]:
+    read_salts(task, source)
+    yield from ()
 
 
 def _target_server(task: ReplicationTask, session: Session, where: str) -> Iterator[Finding]:

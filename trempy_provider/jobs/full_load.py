@@ -39,6 +39,7 @@ from trempy_provider.postgres.catalog import read_tables
 from trempy_provider.postgres.load_tables import holds_rows
 from trempy_provider.postgres.metadata import read_task, read_text_collation
 from trempy_provider.postgres.publication import publish_whole
+from trempy_provider.postgres.salts import read_salts
 from trempy_provider.postgres.session import Endpoint, Session
 from trempy_provider.postgres.table_states import LoadState, TableState, read_table_states
 from trempy_provider.postgres.tables import QualifiedName, Table
@@ -122,6 +123,7 @@ def full_load(
     """
     started = time.monotonic()
     stop = stop or StopSignal()
+    read_salts(task, source)  # sooner than in the middle of the load
     with target.connect("full_load") as control:
         states, ready_count = _claim_tables(control, task, tables, reload=reload)
         _refuse_foreign_rows(control, task, states)

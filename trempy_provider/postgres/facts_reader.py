@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 
 from trempy_provider.config.task import ReplicationTask
+from trempy_provider.postgres.fact_masks import FactMasks
+from trempy_provider.postgres.salts import read_salts
 from trempy_provider.postgres.session import Endpoint, Session
 from trempy_provider.postgres.source_catalog import read_source_facts
 from trempy_provider.postgres.source_facts import SourceFacts, facts_payload
+from trempy_provider.postgres.tables import QualifiedName
 from trempy_provider.postgres.types import UserType, have_other_labels
 from trempy_provider.replication.batches import Batch
 
@@ -22,8 +26,13 @@ class FactsReader:
     def __init__(self, source: Endpoint, task: ReplicationTask) -> None:
         self._source = source
         self._task = task
+        self._masks = FactMasks(task)
         self._session: Session | None = None
         self._enums: dict[int, tuple[UserType, ...]] = {}
+
+    def mask(self, known_as: Mapping[int, QualifiedName]) -> None:
+        """Mask what is told of tables, which the settings know by these names."""
+        self._masks = FactMasks(self._task, known_as, read_salts(self._task, self._source))
 
     def read(self, oid: int, xid: int, *, is_committed: bool) -> bytes:
         """Return the facts of a table described in a transaction, as a payload.
@@ -49,7 +58,7 @@ class FactsReader:
         changed = [oid for oid, enums in known if have_other_labels(self.session(), enums)]
         if not changed:
             return batch
-        facts = [facts_payload(read_source_facts(self.session(), self._task, oid)) for oid in changed]
+        facts = [facts_payload(self._read_now(oid)) for oid in changed]
         return replace(batch, payloads=(*batch.payloads, *facts))
 
     def close(self) -> None:
@@ -57,8 +66,11 @@ class FactsReader:
         if self._session is not None:
             self._session.close()
 
+    def _read_now(self, oid: int, xid: int | None = None) -> SourceFacts:
+        return read_source_facts(self.session(), self._task, oid, xid=xid, masks=self._masks)
+
     def _read(self, oid: int, xid: int) -> SourceFacts:
-        facts = read_source_facts(self.session(), self._task, oid, xid=xid)
+        facts = self._read_now(oid, xid)
         self._note_enums(facts)
         return facts
 

@@ -6,16 +6,18 @@ from collections.abc import Iterator, Sequence
 
 from psycopg2 import sql
 
+from trempy_provider.config.chaining import masks_of
 from trempy_provider.config.choices import OperationName
 from trempy_provider.config.compilation import CompileContext
 from trempy_provider.config.expressions import Expression
+from trempy_provider.config.operations import Redact
 from trempy_provider.config.task import ReplicationTask
 from trempy_provider.postgres.catalog import operations_of, selected_columns
 from trempy_provider.postgres.expression_sql import bare_column, expression_sql
 from trempy_provider.postgres.findings import Finding, error, warning
 from trempy_provider.postgres.session import Session
 from trempy_provider.postgres.table_plan import TablePlan, plan_table
-from trempy_provider.postgres.tables import Table, quote_name
+from trempy_provider.postgres.tables import QualifiedName, Table, quote_name
 from trempy_provider.postgres.text_collation import BYTEWISE
 from trempy_provider.postgres.toast import read_unsendable_columns
 from trempy_provider.postgres.translation import SourceStatementError
@@ -27,12 +29,13 @@ def check_settings(
     source: Session, task: ReplicationTask, tables: Sequence[Table], *, text_collation: str
 ) -> Iterator[Finding]:
     """Find filters and transformations that the tables do not allow, and rows that they could lose."""
+    yield from _check_names(task, tables)
     context = CompileContext(collation=text_collation)
     plans = [(table, plan_table(task, table, context=context)) for table in tables]
     for table, plan in plans:
         yield from _check_problems(plan)
         yield from _check_evaluation(source, task, table, plan)
-        yield from _check_identity(table, plan)
+        yield from _check_identity(task, table, plan)
     if task.captures_changes:
         changing = [(table, plan) for table, plan in plans if _may_miss_values(task, table, plan)]
         unsendable = read_unsendable_columns(source, [table for table, _ in changing])
@@ -45,6 +48,19 @@ def check_settings(
             "case and text is ordered by its bytes",
             "Use servers built with ICU on both sides, or UTF-8 databases of PostgreSQL 17 or newer.",
         )
+
+
+def _check_names(task: ReplicationTask, tables: Sequence[Table]) -> Iterator[Finding]:
+    """Find tables that filters and transformations name and that are not there: nothing would be filtered."""
+    present = {(table.name.schema_name, table.name.table_name) for table in tables}
+    for path, reference in task.parts().references():
+        name = (reference.schema_name, reference.table_name)
+        if not reference.is_pattern and name not in present:
+            yield error(
+                "settings",
+                f"{path} names {QualifiedName(*name)}, which is none of the task's tables on the source",
+                "Correct the name; was the table renamed, name it so.",
+            )
 
 
 def _check_problems(plan: TablePlan) -> Iterator[Finding]:
@@ -93,7 +109,15 @@ def _null_row_sql(task: ReplicationTask, table: Table) -> sql.Composed:
     return sql.SQL("(select {})").format(sql.SQL(", ").join(fields))
 
 
-def _check_identity(table: Table, plan: TablePlan) -> Iterator[Finding]:
+def _check_identity(task: ReplicationTask, table: Table, plan: TablePlan) -> Iterator[Finding]:
+    masks = masks_of(task, (table.name.schema_name, table.name.table_name), _names(table)).masks
+    for name in table.key_columns:
+        if any(isinstance(mask, Redact) for mask in masks.get(name, ())):
+            yield error(
+                f"source table {table.name}",
+                f"its key column {quote_name(name)} is masked by redact: all its rows would have one key",
+                "Mask it by hash, which keeps different values different.",
+            )
     columns = {column.name: column for column in plan.columns}
     for name in plan.identity:
         if name in columns and not columns[name].is_as_it_stands:
@@ -103,6 +127,10 @@ def _check_identity(table: Table, plan: TablePlan) -> Iterator[Finding]:
                 "equal, one row stands for both on the target",
                 "Leave the key's values as they are, or make sure that they stay different.",
             )
+
+
+def _names(table: Table) -> list[str]:
+    return [column.name for column in table.columns]
 
 
 def _may_miss_values(task: ReplicationTask, table: Table, plan: TablePlan) -> bool:

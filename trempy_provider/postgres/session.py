@@ -19,6 +19,7 @@ from psycopg2 import sql
 from psycopg2.extensions import TRANSACTION_STATUS_IDLE
 from psycopg2.extensions import encodings as python_encodings
 
+from trempy_provider.errors import ConfigurationError
 from trempy_provider.postgres.parameters import ConnectionParameters
 from trempy_provider.postgres.translation import describe, translate
 
@@ -63,15 +64,31 @@ class Endpoint:
     """The source or the target of a task: opens sessions, reading the parameters anew each time."""
 
     def __init__(
-        self, read_parameters: Callable[[], ConnectionParameters], *, task_name: str, role: str
+        self,
+        read_parameters: Callable[[], ConnectionParameters],
+        *,
+        task_name: str,
+        role: str,
+        read_salt: Callable[[str], str | None] = lambda _: None,
     ) -> None:
         self._read_parameters = read_parameters
+        self._read_salt = read_salt
         self.task_name = task_name
         self.role = role
 
     def parameters(self) -> ConnectionParameters:
         """Return the connection's fields as they are now."""
         return self._read_parameters()
+
+    def read_salt(self, conn_id: str) -> str:
+        """Return the salt that a connection's password is; raise ConfigurationError when it has none."""
+        salt = self._read_salt(conn_id)
+        if not salt:
+            raise ConfigurationError(
+                f"there is no salt to hash with: connection {conn_id!r} has no password",
+                hint="Make the connection (of any type) in Airflow; for the command, set TREMPY_SALT.",
+            )
+        return salt
 
     def application_name(self, job: str) -> str:
         """Return the name under which the server's activity view shows a job."""

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from trempy_provider.config.chaining import masks_of
 from trempy_provider.config.task import ReplicationTask
 from trempy_provider.postgres.catalog import read_columns_and_keys, selection_of
+from trempy_provider.postgres.fact_masks import FactMasks
 from trempy_provider.postgres.session import Session, static_sql
 from trempy_provider.postgres.source_facts import SourceColumn, SourceFacts, storage_from_json
 from trempy_provider.postgres.tables import Column, QualifiedName, Table
@@ -21,18 +21,25 @@ _LOCK_NOT_AVAILABLE = "55P03"
 
 
 def read_source_facts(
-    session: Session, task: ReplicationTask, oid: int, *, xid: int | None = None
+    session: Session,
+    task: ReplicationTask,
+    oid: int,
+    *,
+    xid: int | None = None,
+    masks: FactMasks | None = None,
 ) -> SourceFacts:
     """Return what the catalog says of a table now; in an open transaction, what its snapshot says.
 
     `xid` is the transaction in whose stream the table is described.
     Nothing waits for a lock on the table: it may be that transaction's.
-    Of columns that the settings keep on the source, only the numbers are read.
+    Of columns that the settings keep on the source, only the numbers are read; masked ones are told as the
+    stream has them.
     """
+    masks = masks or FactMasks(task)
     if session.in_transaction:
-        return _read(session, task, oid, xid)
+        return masks.applied_to(_read(session, task, oid, xid))
     with session.transaction(isolation="repeatable read", read_only=True):
-        return _read(session, task, oid, xid)
+        return masks.applied_to(_read(session, task, oid, xid))
 
 
 def _read(session: Session, task: ReplicationTask, oid: int, xid: int | None) -> SourceFacts:
@@ -63,7 +70,7 @@ def _describe(session: Session, task: ReplicationTask, oid: int, row: tuple[Any,
         for attnum, _, modifier, missing, differs in rows
         if attnum in chosen
     )
-    described = _without_secrets(task, name, described)
+    described = _without_defaults(task, name, described)
     dropped = frozenset(attnum for attnum, is_dropped, *_ in rows if is_dropped)
     return SourceFacts(
         oid=oid,
@@ -81,16 +88,14 @@ def _describe(session: Session, task: ReplicationTask, oid: int, row: tuple[Any,
     )
 
 
-def _without_secrets(
+def _without_defaults(
     task: ReplicationTask, name: QualifiedName, columns: tuple[SourceColumn, ...]
 ) -> tuple[SourceColumn, ...]:
-    """Leave out the defaults of masked columns, and of all where the settings do not know the table."""
-    masked = masks_of(task, (name.schema_name, name.table_name), [entry.column.name for entry in columns])
-    is_known = selection_of(task, name) is not None
+    """Leave out the defaults where the settings do not know the table: nobody can say what they mask."""
+    if selection_of(task, name) is not None:
+        return columns
     return tuple(
-        entry
-        if is_known and entry.column.name not in masked
-        else replace(
+        replace(
             entry,
             column=entry.column if entry.column.generated else replace(entry.column, default_sql=None),
             missing=None,

@@ -25,6 +25,7 @@ from trempy_provider.errors import ProtocolError, SlotLostError
 from trempy_provider.replication import pgoutput
 from trempy_provider.replication.batches import Batch, BatchLimits, Chunk, ChunkEnd, PublishedCommit
 from trempy_provider.replication.lsn import NO_LSN, Lsn
+from trempy_provider.replication.masking import MasksOf, no_masks
 from trempy_provider.replication.messages import (
     Begin,
     Commit,
@@ -49,6 +50,7 @@ _NOTHING = Contents((), 0)
 class BatchBuilder:
     """Turn payloads into batches; one builder per stream.
 
+    `masks_of` gives the masks of a relation; no value that it masks is kept.
     With `leaves_out_replicated`, transactions that the source received by replication are left out.
     `read_facts` tells of a table what is to stand before its description.
     `awaited` is a transaction that was published before and has to come again.
@@ -64,6 +66,7 @@ class BatchBuilder:
         leaves_out_replicated: bool = False,
         read_facts: ReadFacts | None = None,
         awaited: PublishedCommit | None = None,
+        masks_of: MasksOf = no_masks,
     ) -> None:
         self._task_name = task_name
         self._session_number = session_number
@@ -73,7 +76,7 @@ class BatchBuilder:
         self._awaited = awaited
         self._sequence = count()
         self._last_end_lsn = previous_lsn
-        self._descriptions = Descriptions()
+        self._descriptions = Descriptions(masks_of)
         self._whole = WholeTransactions()
         self._open: OpenTransaction | None = None  # between Begin and Commit
         self._segment: OpenTransaction | None = None  # between Stream Start and Stream Stop
@@ -152,8 +155,9 @@ class BatchBuilder:
     def _add_row_change(self, payload: bytes) -> list[Batch]:
         transaction, xid, payload = self._placed(payload)
         oid = int.from_bytes(payload[1:5], "big")
-        if oid not in transaction.buffer.described:
-            self._descriptions.use(transaction, oid)
+        description = transaction.buffer.described.get(oid) or self._descriptions.use(transaction, oid)
+        if description.masks is not None:
+            payload = description.masks.applied_to(payload)
         return self._append(transaction, payload, xid)
 
     def _add_truncate(self, payload: bytes) -> list[Batch]:

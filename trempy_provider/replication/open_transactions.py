@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 
 from trempy_provider.errors import ProtocolError
+from trempy_provider.replication import pgoutput
 from trempy_provider.replication.batches import BatchLimits
-from trempy_provider.replication.messages import Begin
+from trempy_provider.replication.masking import MasksOf, masked_relation, no_masks
+from trempy_provider.replication.messages import Begin, Relation
 from trempy_provider.replication.payload_buffers import Description, TransactionBuffer
 from trempy_provider.replication.table_facts import with_corrected_facts
 
@@ -30,7 +32,7 @@ class OpenTransaction:
         """Replace the facts of tables; those that chunks have brought away already are told once more."""
         for oid, description in self.descriptions.items():
             payloads = with_corrected_facts(description.payloads, facts)
-            self.descriptions[oid] = Description(payloads, description.arrival)
+            self.descriptions[oid] = replace(description, payloads=payloads)
         self.buffer.correct_facts(facts)
         if self.chunk_count:
             self.buffer.payloads += facts.values()
@@ -42,7 +44,8 @@ class Descriptions:
     One that came in a transaction in progress is that transaction's own until it commits.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, masks_of: MasksOf = no_masks) -> None:
+        self._masks_of = masks_of
         self._committed: dict[int, Description] = {}
         self._types: list[bytes] = []
         self._arrivals = count()
@@ -53,22 +56,29 @@ class Descriptions:
 
     def add(self, transaction: OpenTransaction, payload: bytes) -> None:
         """Take the description of a relation in a transaction."""
-        oid = int.from_bytes(payload[1:5], "big")
-        description = Description((*self._types, payload), next(self._arrivals))
+        relation = pgoutput.decode(payload)
+        assert isinstance(relation, Relation)
+        oid = relation.oid
+        payload, masks = masked_relation(payload, relation, self._masks_of(relation))
+        description = Description((*self._types, payload), next(self._arrivals), masks)
         self._types = []
         transaction.descriptions[oid] = description
         if not transaction.is_left_out:
             transaction.buffer.describe(oid, description)
 
-    def use(self, transaction: OpenTransaction, oid: int) -> None:
-        """Make sure that the transaction's buffer knows a relation; raise ProtocolError if nobody does."""
+    def use(self, transaction: OpenTransaction, oid: int) -> Description:
+        """Return a relation's description, known to the transaction's buffer from here on.
+
+        Raise ProtocolError if nobody knows it.
+        """
         if oid in transaction.buffer.described:
-            return
+            return transaction.buffer.described[oid]
         committed = _NO_DESCRIPTIONS if transaction.begin is None else self._committed
         description = transaction.descriptions.get(oid) or committed.get(oid)
         if description is None:
             raise ProtocolError(f"a change of relation {oid} arrived before its description")
         transaction.buffer.require(oid, description)
+        return description
 
     def commit(self, transaction: OpenTransaction) -> None:
         """Let the transaction's descriptions hold from now on, unless later ones do already."""

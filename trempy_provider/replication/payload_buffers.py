@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from trempy_provider.replication.batches import BatchLimits, is_description
+from trempy_provider.replication.masking import ColumnMasks
 from trempy_provider.replication.messages import Begin, Commit
 from trempy_provider.replication.pgoutput import encode_begin, encode_commit
 from trempy_provider.replication.table_facts import with_corrected_facts
@@ -16,10 +17,14 @@ _BOUNDS_BYTES = 47  # of a Begin and a Commit
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Description:
-    """The payloads that describe a relation (types first), and where in the stream they came."""
+    """The payloads that describe a relation (types first), and where in the stream they came.
+
+    `masks` is what masks its changes; None: nothing is masked.
+    """
 
     payloads: tuple[bytes, ...]
     arrival: int
+    masks: ColumnMasks | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +81,7 @@ class TransactionBuffer:
         for known in (self.prelude, self.described):
             for oid, description in known.items():
                 payloads = with_corrected_facts(description.payloads, facts)
-                known[oid] = Description(payloads, description.arrival)
+                known[oid] = replace(description, payloads=payloads)
 
     def contents(self) -> Contents:
         """Return the payloads without the changes of subtransactions that were rolled back."""

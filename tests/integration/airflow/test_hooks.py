@@ -6,7 +6,12 @@ from airflow.sdk import Connection
 
 from trempy_provider.errors import ConfigurationError
 from trempy_provider.hooks import connections
-from trempy_provider.hooks.postgres import TrempySourceHook, TrempyTargetHook, read_parameters
+from trempy_provider.hooks.postgres import (
+    TrempySourceHook,
+    TrempyTargetHook,
+    open_endpoint,
+    read_parameters,
+)
 from trempy_provider.hooks.rabbitmq import RabbitMQHook, queue_url
 
 
@@ -79,6 +84,16 @@ def test_extras_are_read_by_name_and_others_refused(databases, monkeypatch):
     _set(monkeypatch, **_fields(databases.source_uri, extra={"sslmod": "prefer"}))
     with pytest.raises(ConfigurationError, match="'sslmod'"):
         read_parameters("tested")
+
+
+def test_a_salt_is_the_password_of_any_connection(monkeypatch):
+    _set(monkeypatch, conn_type="generic", password="pepper")
+
+    source = open_endpoint("trempy_source", task_name="t", role="source")
+
+    assert source.read_salt("tested") == "pepper"
+    with pytest.raises(ConfigurationError, match="'nowhere' is not defined"):
+        source.read_salt("nowhere")
 
 
 def test_missing_connection_is_named():

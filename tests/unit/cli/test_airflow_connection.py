@@ -117,3 +117,16 @@ def test_command_line_counts_before_trempys_variable_before_airflows():
     environment["TREMPY_SOURCE"] = "postgresql://environment/db"
     assert host() == "environment"
     assert host(source="postgresql://given/db") == "given"
+
+
+def test_a_salt_is_trempys_variable_or_the_password_of_airflows_connection():
+    settings = {"task": {"task_name": "t"}, "tables": [{"schema_name": "p", "table_name": "t"}]}
+    task = load_task(settings, origin="test")
+    environment = {"TREMPY_SOURCE": "postgresql://h/db", "AIRFLOW_CONN_PEPPER": "generic://:p%20w@"}
+    source = Connections(task, given={}, environment=environment).source
+
+    assert source.read_salt("pepper") == "p w"
+    with pytest.raises(ConfigurationError, match="'other' has no password"):
+        source.read_salt("other")
+    environment["TREMPY_SALT"] = "salt"
+    assert source.read_salt("other") == source.read_salt("pepper") == "salt"

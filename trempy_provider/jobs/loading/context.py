@@ -9,7 +9,8 @@ from trempy_provider.config.compilation import CompileContext
 from trempy_provider.config.expressions import Literal, compose
 from trempy_provider.config.task import ReplicationTask
 from trempy_provider.jobs.lease import StopSignal
-from trempy_provider.postgres.session import Endpoint
+from trempy_provider.postgres.salts import give_salts, read_salts
+from trempy_provider.postgres.session import Endpoint, Session
 from trempy_provider.postgres.text_collation import BYTEWISE
 
 
@@ -23,6 +24,12 @@ class LoadContext:
     stop: StopSignal
     started_at: datetime  # by the target's clock, as in table_states
     text_collation: str = BYTEWISE
+
+    def open_source(self) -> Session:
+        """Open a session with the source that knows the salts of masks."""
+        session = self.source.connect("full_load")
+        give_salts(session, read_salts(self.task, self.source))
+        return session
 
     @property
     def compile_context(self) -> CompileContext:

@@ -194,7 +194,7 @@ class _Stream(threading.Thread):
 
     def _connect(self) -> tuple[Session, Session]:
         if self._source is None or self._source.closed:
-            self._source = self._context.source.connect("full_load")
+            self._source = self._context.open_source()
         if self._target is None or self._target.closed:
             self._target = self._context.target.connect("full_load")
         return self._source, self._target
