@@ -205,7 +205,11 @@ def test_a_masked_column_that_gets_another_name_stops_capture(databases, masking
 
 def test_a_masked_table_that_gets_another_name_stays_masked(databases, masking):
     databases.source_admin.execute(TABLES)
-    replication = masking("public.mails", transformations=[change_value("public.mails", "hash", "mail")])
+    replication = masking(
+        "public.mails",
+        task={"cdc_settings": {"schema_evolution": "ignore"}},
+        transformations=[change_value("public.mails", "hash", "mail")],
+    )
     replication.setup()
     replication.load()
 
@@ -216,6 +220,25 @@ def test_a_masked_table_that_gets_another_name_stays_masked(databases, masking):
 
     assert databases.target_admin.fetch_value("select count(*) from mails") == 91
     assert databases.target_admin.fetch_value("select count(*) from mails where length(mail) = 64") == 91
+
+
+def test_a_column_added_under_a_mask_is_masked_in_the_rows_that_are_there_too(databases, masking):
+    databases.source_admin.execute(TABLES)
+    replication = masking(
+        "public.mails",
+        task={"cdc_settings": {"schema_evolution": "apply"}},
+        transformations=[change_value("public.*", "hash", "phone")],
+    )
+    replication.setup()
+    replication.load()
+
+    databases.source_admin.execute(
+        f"alter table mails add phone int default 555; update mails set v = 0 where v < 3; insert into mails values ('{SECRET}', 1)"
+    )
+    replication.catch_up()
+
+    phone = hashlib.sha256(f"{SALT}555".encode()).hexdigest()
+    assert databases.target_admin.fetch_all("select phone, count(*) from mails group by 1") == [(phone, 91)]
 
 
 @pytest.mark.parametrize(
