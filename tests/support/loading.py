@@ -26,6 +26,7 @@ class LoadingTask:
     options: dict[str, Any] = field(default_factory=dict)
     full_load_settings: dict[str, Any] = field(default_factory=dict)
     table_settings: dict[str, dict[str, Any]] = field(default_factory=dict)
+    error_handling: dict[str, Any] = field(default_factory=dict)
 
     @property
     def task(self) -> ReplicationTask:
@@ -37,7 +38,9 @@ class LoadingTask:
             entries.append(entry | self.table_settings.get(table, {}))
         options = {"task_name": self.name, "create_table_if_not_exists": True, **self.options}
         options["full_load_settings"] = self.full_load_settings
-        return ReplicationTask.model_validate({"task": options, "tables": entries})
+        return ReplicationTask.model_validate(
+            {"task": options, "tables": entries, "error_handling": self.error_handling}
+        )
 
     @property
     def source(self) -> Endpoint:

@@ -53,6 +53,7 @@ class LoadedTable:
     source: QualifiedName
     target: QualifiedName
     rows: int
+    failed_rows: int
     bytes: int
     seconds: float
     format: str  # COPY's: binary or text
@@ -65,6 +66,7 @@ class LoadedTable:
             "source": str(self.source),
             "target": str(self.target),
             "rows": self.rows,
+            "failed_rows": self.failed_rows,
             "bytes": self.bytes,
             "seconds": round(self.seconds, 3),
             "format": self.format,
@@ -243,6 +245,7 @@ def _loaded(load: TableLoad) -> LoadedTable:
         source=load.table.name,
         target=load.state.target,
         rows=load.rows,
+        failed_rows=load.failed_rows,
         bytes=load.bytes,
         seconds=load.seconds,
         format="binary" if load.design is None or load.design.binary else "text",

@@ -38,6 +38,7 @@ class CopyCounts:
 
     rows: int
     bytes: int
+    failed_rows: int = 0  # left out
 
 
 class _ByteCounter:

@@ -21,6 +21,8 @@ from trempy_provider.postgres.session import Session, static_sql
 from trempy_provider.postgres.table_plan import TablePlan
 from trempy_provider.postgres.tables import QualifiedName
 
+Place = tuple[int, int]  # a page and a line pointer on it: a ctid
+
 
 @dataclass(frozen=True, slots=True)
 class Leaf:
@@ -77,17 +79,27 @@ def _parts_of(leaf: Leaf, split_bytes: int) -> Iterator[Part]:
 
 def part_rows_sql(part: Part, plan: TablePlan) -> sql.Composed:
     """Compose the query of a part's rows as they are on the target."""
+    first = None if part.first_page is None else (part.first_page, 0)
+    end = None if part.end_page is None else (part.end_page, 0)
+    return rows_sql(part.leaf, plan, place_bounds_sql(first, end))
+
+
+def rows_sql(leaf: Leaf, plan: TablePlan, bounds: Sequence[sql.Composable]) -> sql.Composed:
+    """Compose the query of those rows of a relation, as they are on the target, that are within bounds."""
     query = sql.SQL("select {columns} from {only}{relation}").format(
         columns=sql.SQL(", ").join(expression_sql(column.value, bare_column) for column in plan.columns),
-        only=sql.SQL("" if part.leaf.is_foreign else "only "),
-        relation=part.leaf.name.identifier,
+        only=sql.SQL("" if leaf.is_foreign else "only "),
+        relation=leaf.name.identifier,
     )
-    conditions = [*_bound_sql(">=", part.first_page), *_bound_sql("<", part.end_page)]
-    conditions += [expression_sql(condition, bare_column) for _, condition in plan.conditions]
+    conditions = [*bounds, *(expression_sql(condition, bare_column) for _, condition in plan.conditions)]
     return query + sql.SQL(" where ") + sql.SQL(" and ").join(conditions) if conditions else query
 
 
-def _bound_sql(operator: str, page: int | None) -> list[sql.Composable]:
-    if page is None:
-        return []
-    return [sql.SQL("ctid {} {}::tid").format(sql.SQL(operator), sql.Literal(f"({page},0)"))]
+def place_bounds_sql(first: Place | None, end: Place | None) -> list[sql.Composable]:
+    """Compose the conditions for the places from `first` up to, without, `end`; None is no bound."""
+    bounds = ((">=", first), ("<", end))
+    return [
+        sql.SQL("ctid {} {}::tid").format(sql.SQL(operator), sql.Literal(f"({place[0]},{place[1]})"))
+        for operator, place in bounds
+        if place is not None
+    ]

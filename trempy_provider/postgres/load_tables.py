@@ -37,6 +37,8 @@ class IndexPlan:
     name: str
     create: sql.Composed
     is_unique: bool
+    columns: tuple[str, ...] = ()  # of a key; () where rows are not to be told by them
+    nulls_not_distinct: bool = False
 
 
 def load_table_name(task_name: str, source_oid: int) -> QualifiedName:
@@ -82,6 +84,7 @@ def read_obstacles(session: Session, target: Table) -> tuple[str, ...]:
 def plan_indexes(session: Session, target: Table, *, load_table: QualifiedName) -> tuple[IndexPlan, ...]:
     """Return the target's keys, unique constraints and indexes, to be made on the load table."""
     plans = []
+    keys = {key.name: key for key in target.keys}
     rows = session.fetch_all(static_sql("index_definitions"), {"oid": target.oid})
     for number, (name, is_constraint, definition, is_unique) in enumerate(rows):
         load_name = _index_name(load_table, number)
@@ -90,7 +93,7 @@ def plan_indexes(session: Session, target: Table, *, load_table: QualifiedName) 
             if is_constraint
             else _index_sql(load_name, load_table, definition, is_unique=is_unique)
         )
-        plans.append(IndexPlan(load_name, name, create, is_unique))
+        plans.append(_index_plan(load_name, name, create, is_unique=is_unique, key=keys.get(name)))
     return tuple(plans)
 
 
@@ -100,8 +103,16 @@ def plan_keys(keys: Sequence[Key], *, load_table: QualifiedName) -> tuple[IndexP
     for number, key in enumerate(keys):
         load_name = _index_name(load_table, number)
         create = add_key_sql(key, table_name=load_table, key_name=load_name)
-        plans.append(IndexPlan(load_name, key.name, create, is_unique=True))
+        plans.append(_index_plan(load_name, key.name, create, is_unique=True, key=key))
     return tuple(plans)
+
+
+def _index_plan(
+    load_name: str, name: str, create: sql.Composed, *, is_unique: bool, key: Key | None
+) -> IndexPlan:
+    if key is None:
+        return IndexPlan(load_name, name, create, is_unique)
+    return IndexPlan(load_name, name, create, is_unique, key.columns, key.nulls_not_distinct)
 
 
 def move_into_place(

@@ -282,7 +282,7 @@ def test_a_missing_table_is_refused_when_it_may_not_be_created(make_loading):
 
 
 def test_a_failing_table_leaves_the_others_alone_and_is_loaded_by_the_next_run(make_loading):
-    loading = make_loading()
+    loading = make_loading(error_handling={"stop_if_insert_error": True})
     loading.databases.source_admin.execute(
         "create table good (id int primary key); create table bad (id int primary key);"
         "insert into good values (1); insert into bad values (1), (-1)"

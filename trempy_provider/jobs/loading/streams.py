@@ -152,6 +152,8 @@ class _Stream(threading.Thread):
                 if isinstance(error, SnapshotLostError | CopyCommitError):
                     load.give_up_snapshot(error)
                     return False
+                if load.guard(part, error):
+                    continue
                 if not self._is_worth_another_attempt(load, error, last=pause_seconds is None):
                     return False
             self._context.stop.wait(pause_seconds or 0)

@@ -11,13 +11,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from trempy_provider.apply_modes.error_limit import raise_at_error_limit
 from trempy_provider.apply_modes.router import was_loaded_before
 from trempy_provider.errors import SourceError, TrempyError
 from trempy_provider.jobs.loading.context import LoadContext
+from trempy_provider.jobs.loading.failed_rows import FailedRows, leaves_out_rows
+from trempy_provider.jobs.loading.guarded_copy import GuardedCopy, can_be_guarded, is_failing_row
 from trempy_provider.jobs.loading.placement import CollectedRows, place_rows
+from trempy_provider.jobs.loading.unique_rows import make_index
 from trempy_provider.jobs.progress import Phase, TableProgress
 from trempy_provider.postgres.catalog import read_table
-from trempy_provider.postgres.copy import copy_out_sql, copy_rows
+from trempy_provider.postgres.copy import CopyCounts, copy_out_sql, copy_rows
 from trempy_provider.postgres.load_design import LoadDesign, design_load
 from trempy_provider.postgres.load_plan import Part, part_rows_sql
 from trempy_provider.postgres.load_snapshot import LoadSnapshot, lock_leaf
@@ -57,7 +61,9 @@ class TableLoad:
         self.lost_by: TrempyError | None = None  # why another snapshot is needed
         self.rows = 0
         self.bytes = 0
+        self.failed_rows = 0
         self.replayed_changes = 0
+        self._guarded: set[Part] = set()
         self.estimated_rows = table.estimated_rows
         self.estimated_bytes = table.size_bytes
         self.design: LoadDesign | None = None
@@ -90,7 +96,8 @@ class TableLoad:
             self.design = None
             self.lost_by = None
             self._is_indexed = False
-            self.rows = self.bytes = self.replayed_changes = 0
+            self.rows = self.bytes = self.failed_rows = self.replayed_changes = 0
+            self._guarded.clear()
             self._waiting_parts = part_count
             self._running.clear()
 
@@ -104,20 +111,25 @@ class TableLoad:
             design = self._design(source, target)
             running = self._running[id(part)] = _RunningPart(target.backend_pid)
             try:
-                counts = copy_rows(
-                    source,
-                    target,
-                    out_query=copy_out_sql(part_rows_sql(part, design.plan), binary=design.binary),
-                    in_query=design.copy_in_sql(),
-                    on_bytes=running.count,
-                )
+                counts = self._copy(part, design, running, source=source, target=target)
             finally:
                 self._running.pop(id(part), None)
         with self._lock:
             self.rows += counts.rows
             self.bytes += counts.bytes
+            self.failed_rows += counts.failed_rows
             self._waiting_parts -= 1
             return self._waiting_parts == 0
+
+    def guard(self, part: Part, error: TrempyError) -> bool:
+        """Have a part copied again without the rows that fail, if one did and the policy says go on."""
+        if part in self._guarded or not (is_failing_row(error) and can_be_guarded(part)):
+            return False
+        if not leaves_out_rows(self.context.task):
+            return False
+        with self._lock:
+            self._guarded.add(part)
+        return True
 
     def finish(self, *, source: Session, target: Session) -> None:
         """Make keys and indexes, replay the changes held back meanwhile, and put the rows in place.
@@ -183,14 +195,39 @@ class TableLoad:
             error=None if self.error is None else str(self.error),
         )
 
+    def _copy(
+        self, part: Part, design: LoadDesign, running: _RunningPart, *, source: Session, target: Session
+    ) -> CopyCounts:
+        if part not in self._guarded:
+            return copy_rows(
+                source,
+                target,
+                out_query=copy_out_sql(part_rows_sql(part, design.plan), binary=design.binary),
+                in_query=design.copy_in_sql(),
+                on_bytes=running.count,
+            )
+        assert self.snapshot_lsn is not None
+        guarded = GuardedCopy(
+            self.context, self.state, design, snapshot_lsn=self.snapshot_lsn, source=source, target=target
+        )
+        return guarded.copy(part)
+
     def _make_indexes(self, design: LoadDesign, target: Session) -> None:
+        task, lsn = self.context.task, self.snapshot_lsn
+        assert lsn is not None
+        failed = FailedRows(task, self.state, snapshot_lsn=lsn, target=target)
         with target.transaction():
             if design.plan.versions is not None:
                 target.execute(no_defaults_sql(design.load_table, design.plan.versions))
             for index in design.indexes:
                 self.context.stop.raise_if_set()
-                target.execute(index.create)
+                make_index(design, index, target=target, failed=failed if leaves_out_rows(task) else None)
+            failed.settle()
         self._is_indexed = True
+        self.rows -= failed.count
+        self.failed_rows += failed.count
+        if failed.count:
+            raise_at_error_limit(target, task)
 
     def _enter(self, phase: Phase) -> None:
         self.phase = phase
