@@ -1,4 +1,4 @@
-"""An error belongs to a row; policies say what becomes of it; dead letters keep the order (G11)."""
+"""What apply makes of a target that is not as the source (see also test_error_policies.py)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 from tests.support.databases import connect
 from tests.support.replication import Background
 from tests.support.wait import wait_until
-from trempy_provider.errors import ApplyError, TargetSchemaError
+from trempy_provider.errors import TargetSchemaError
 from trempy_provider.jobs.lease import StopSignal
 
 
@@ -19,30 +19,6 @@ def prepared(databases, replicate, **options):
     replication.setup()
     replication.load()
     return replication
-
-
-@pytest.mark.parametrize("count", [5, 500])
-def test_bad_rows_are_recorded_and_good_ones_applied(databases, replicate, count):
-    replication = prepared(databases, replicate)
-    databases.target_admin.execute(
-        "alter table public.t add check (v <> 13); delete from public.t where id = 2"
-    )
-
-    databases.source_admin.execute(
-        f"begin; insert into public.t select g, 0 from generate_series(10, {10 + count}) g;"
-        "insert into public.t values (5000, 13); update public.t set v = 99 where id = 2;"
-        "update public.t set v = 13 where id = 1; delete from public.t where id = 3; commit"
-    )
-    replication.catch_up()
-
-    rows = databases.target.fetch_all("select count(*) from public.t where id >= 10")
-    assert rows == [(count + 1,)]
-    assert databases.target.fetch_all("select id, v from public.t where id < 10") == [(1, 1)]
-    errors = replication.metadata(
-        "select operation, sqlstate, key_values->>'id' from trempy.apply_errors order by error_id"
-    )
-    assert errors == [("insert", "23514", "5000"), ("update", "02000", "2"), ("update", "23514", "1")]
-    assert replication.metadata("select error_count from trempy.table_states") == [(3,)]
 
 
 def test_upsert_mends_what_default_reports(databases, replicate):
@@ -57,46 +33,6 @@ def test_upsert_mends_what_default_reports(databases, replicate):
 
     replication.assert_equal()
     assert replication.metadata("select count(*) from trempy.apply_errors") == [(0,)]
-
-
-def test_stop_policy_stops_and_goes_on_after_the_mend(databases, replicate):
-    replication = prepared(databases, replicate, error_handling={"stop_if_insert_error": True})
-    databases.target_admin.execute("insert into public.t values (10, 0)")
-    databases.source_admin.execute("insert into public.t values (9, 9), (10, 10)")
-    databases.source_admin.execute("insert into public.t values (11, 11)")
-    replication.capture()
-
-    with pytest.raises(ApplyError, match=r"insert on public\.t"):
-        replication.apply()
-
-    assert databases.target.fetch_all("select count(*) from public.t where id in (9, 11)") == [(0,)]
-    assert replication.broker.depths().dead_letters == 1
-    databases.target_admin.execute("delete from public.t where id = 10")
-    replication.apply()
-    replication.assert_equal()
-    assert replication.broker.depths().dead_letters == 0
-
-
-def test_dead_letter_may_be_passed_over(databases, replicate):
-    replication = prepared(
-        databases,
-        replicate,
-        task={"cdc_settings": {"on_dead_letter": "continue"}},
-        error_handling={"stop_if_insert_error": True},
-    )
-    databases.target_admin.execute("insert into public.t values (10, 0)")
-    databases.source_admin.execute("insert into public.t values (10, 10)")
-    replication.capture()
-    databases.source_admin.execute("insert into public.t values (11, 11)")
-    replication.capture()
-
-    replication.apply()
-
-    assert databases.target.fetch_all("select id, v from public.t where id >= 10") == [(10, 0), (11, 11)]
-    assert replication.broker.depths().dead_letters == 1
-    assert replication.metadata("select count(*) from trempy.dead_letters") == [(1,)]
-    replication.apply()
-    assert replication.broker.depths().dead_letters == 1
 
 
 def test_column_the_target_lacks_stops_with_its_name(databases, replicate):

@@ -2,8 +2,8 @@
 
 Net changes of many keys go through a staging table and a few statements; single changes and small groups
 go row by row.
-When a group fails, it is undone and its changes are applied one by one, each under its own savepoint:
-then the error belongs to a row, and the task's policy says what becomes of it.
+When a group fails, it is undone and each half of it is applied by itself, down to the single change under its
+own savepoint: then the error belongs to a row, and the task's policy says what becomes of it.
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ from trempy_provider.replication.messages import Truncate, Value
 from trempy_provider.replication.net_changes import NetChange, NetGroup, net_steps
 
 _SMALL_GROUP = 12
+_LARGEST_UNDIVIDED = 64  # so many rows one by one cost about as much as one attempt at a group
+_MOST_FAILING_PARTS = 4  # in a row: then errors are everywhere, and dividing is in vain
 
 
 class TableWriter:
@@ -50,6 +52,7 @@ class TableWriter:
         self._mode = mode
         self._staging = StagingTables(session)
         self.errors = RowErrors(session, task, mode=self._mode, recorded_as=recorded_as)
+        self._failing_parts = 0
 
     def begin(self) -> None:
         """Note that a new transaction starts."""
@@ -66,11 +69,8 @@ class TableWriter:
         Raise ApplyError when a row fails and the policy says stop, TargetError when the target cannot
         take rows at all.
         """
-        for step in net_steps(changes, key_positions=projection.key_positions):
-            if isinstance(step, NetGroup):
-                self._write_group(projection, step)
-            else:
-                self._write_isolated(projection, step)
+        self._failing_parts = 0
+        self._write(projection, changes)
 
     def write_rows(self, projection: Projection, table: TableRows, buffer: Bytes) -> bool:
         """Apply all changes of a table at once, as arrays; return False when nothing was done.
@@ -82,14 +82,14 @@ class TableWriter:
             return False
         net = without_values_of_deletes(net, projection.key_positions)
         staged = staged_text(net, buffer, positions=tuple(column.position for column in projection.staged))
+        self._prepare(projection)
         try:
-            with self._session.savepoint("trempy_group"):
+            with self._staging.in_savepoint("trempy_group"):
                 staging = self._staging.stage_text(projection.name, projection.staged_columns, staged.body)
                 self._apply_staged(projection, staging, StagedCounts(staged.counts))
         except TargetStatementError as error:
             if not is_row_error(error):
                 raise
-            self._staging.forget()
             return False
         return True
 
@@ -98,19 +98,45 @@ class TableWriter:
         assert isinstance(change.message, Truncate)
         truncate_tables(self._session, targets, restart_identity=change.message.restart_identity)
 
+    def _write(self, projection: Projection, changes: Iterable[Change]) -> None:
+        for step in net_steps(changes, key_positions=projection.key_positions):
+            if isinstance(step, NetGroup):
+                self._write_group(projection, step)
+            else:
+                self._write_isolated(projection, step)
+
     def _write_group(self, projection: Projection, group: NetGroup) -> None:
-        if len(group.changes) == 1:
-            self._write_isolated(projection, group.changes[0])
+        if len(group.changes) == 1 or self._failing_parts >= _MOST_FAILING_PARTS:
+            self._write_one_by_one(projection, group.changes)
             return
+        self._prepare(projection)
         try:
-            with self._session.savepoint("trempy_group"):
+            with self._staging.in_savepoint("trempy_group"):
                 self._write_at_once(projection, group)
         except TargetStatementError as error:
             if not is_row_error(error):
                 raise
-            self._staging.forget()
-            for change in group.changes:
-                self._write_isolated(projection, change)
+            self._divide(projection, group.changes)
+        else:
+            self._failing_parts = 0
+
+    def _divide(self, projection: Projection, changes: Sequence[Change]) -> None:
+        """Write changes that fail together each by itself or, of many, each half by itself."""
+        if len(changes) <= _LARGEST_UNDIVIDED:
+            self._failing_parts += 1
+            self._write_one_by_one(projection, changes)
+            return
+        middle = len(changes) // 2
+        self._write(projection, changes[:middle])
+        self._write(projection, changes[middle:])
+
+    def _write_one_by_one(self, projection: Projection, changes: Iterable[Change]) -> None:
+        for change in changes:
+            self._write_isolated(projection, change)
+
+    def _prepare(self, projection: Projection) -> None:
+        """Make the staging table before a savepoint, so that it outlasts it."""
+        self._staging.prepare(projection.name, projection.staged_columns)
 
     def _write_at_once(self, projection: Projection, group: NetGroup) -> None:
         if len(group.changes) <= _SMALL_GROUP:

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import io
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from psycopg2 import sql
@@ -84,6 +85,17 @@ class StagingTables:
         self._session.copy_from(sql.SQL("copy {} from stdin").format(identifier), io.BytesIO(body))
         self._filled.add(name)
         return identifier
+
+    @contextmanager
+    def in_savepoint(self, name: str) -> Iterator[None]:
+        """Run the block under a savepoint of the session; undone, the tables hold what they held before."""
+        filled = frozenset(self._filled)
+        try:
+            with self._session.savepoint(name):
+                yield
+        except BaseException:
+            self._filled = set(filled)
+            raise
 
     def forget(self) -> None:
         """Drop all of them: a roll-back may have taken some, or the target's tables have changed."""
