@@ -394,3 +394,48 @@ def test_full_disk_and_locks_are_waited_out(databases, start, monkeypatch, caplo
     assert databases.target.fetch_value("select v from public.t where id = 10") == "v10"
     assert recorded(replication, "count(*)") == [(0,)]
     assert replication.broker.depths().dead_letters == 0
+
+
+def transformation(kind: str, **contract: str) -> dict:
+    return {
+        "table_info": {"schema_name": "public", "table_name": "t"},
+        "settings": {"transformation_type": kind, "contract": contract},
+    }
+
+
+TRANSFORMATIONS = [
+    transformation(
+        "modify_column_value", operation="math_expression", column_name="n", expression="100 / value"
+    ),
+    transformation("modify_column_name", column_name="id", target_column_name="number"),
+]
+
+
+@pytest.mark.parametrize("mode_name", ["default", "upsert"])
+def test_values_that_cannot_be_computed_are_errors_of_their_rows(databases, replicate, mode_name):
+    databases.source_admin.execute(
+        "create table public.t (id int primary key, n int); insert into public.t values (1, 1), (2, 2)"
+    )
+    replication = replicate("public.t", task=mode(mode_name), transformations=TRANSFORMATIONS)
+    replication.setup()
+    replication.load()
+
+    for first, count in ((10, 3), (1000, 300)):
+        databases.source_admin.execute(
+            f"begin; insert into public.t select g, 10 from generate_series({first}, {first + count}) g;"
+            f"insert into public.t values ({first - 1}, 0); update public.t set n = 0 where id = {first + 1};"
+            "update public.t set n = n + 1 where id = 2; commit"
+        )
+        replication.catch_up()
+
+        errors = recorded(replication, "operation, key_values, sqlstate, statement")[-2:]
+        assert {(error[0], error[1]["number"], error[2]) for error in errors} == {
+            ("insert", str(first - 1), "22012"), ("update", str(first + 1), "22012"),
+        }  # fmt: skip
+        assert all("100" in error[3] and "$1" in error[3] for error in errors)
+        rows = databases.target.fetch_all(
+            f"select number, n::int from public.t where number >= {first - 1} order by number"
+        )
+        assert rows == [(number, 10) for number in range(first, first + count + 1)]
+    assert recorded(replication, "count(*)") == [(4,)]
+    assert databases.target.fetch_value("select n::int from public.t where number = 2") == 25
