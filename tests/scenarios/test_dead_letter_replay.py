@@ -444,3 +444,32 @@ def test_show_tells_operations_tables_keys_and_columns(databases, start):
     )
     assert (len(first.changes), first.is_complete) == (3, False)
     assert replication.metadata("select count(*) from trempy.rolled_back_subtransactions") == [(0,)]
+
+
+def test_masked_values_stay_masked_in_a_letter_when_it_is_shown_and_replayed(databases, replicate):
+    make_tables(databases)
+    redact = {
+        "table_info": {"schema_name": "public", "table_name": "t"},
+        "settings": {
+            "transformation_type": "modify_column_value",
+            "contract": {"operation": "redact", "column_name": "w"},
+        },
+    }
+    replication = replicate(*TABLES, transformations=[redact], **options())
+    replication.setup()
+    replication.load()
+    refuse(databases)
+    databases.source_admin.execute(POISON)
+    replication.catch_up()
+    ((name, _),) = listed(replication)
+
+    shown = show_dead_letter(
+        replication.task, target=replication.target, broker=replication.broker, message_id=name, limit=10
+    )
+    (letter,) = letters(replication)
+    mend(databases)
+    replay(replication)
+
+    assert [change.new for change in shown.changes] == [{"id": "99", "v": "13", "w": "***"}]
+    assert b"poison" not in letter.body
+    assert databases.target.fetch_value("select w from public.t where id = 99") == "***"
