@@ -330,7 +330,7 @@ def test_after_random_histories_a_replay_changes_exactly_the_rows_nothing_newer_
     name, query = replication.task.task_name, "select id, v from public.t"
     stopping, recording = options(mode), options(mode) | {"error_handling": {}}
     choose = random.Random(5)
-    for number in range(4):
+    for number in range(3):
         first = 1000 * (number + 1)
         history = History(choose, first, set(range(first, first + 12)))
         databases.source_admin.execute(
