@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import threading
+from contextlib import contextmanager
+
 import pytest
 
-from tests.support.replication import Replication
+from tests.support.databases import connect
+from tests.support.replication import Background, Replication
+from tests.support.wait import wait_until
 from trempy_provider.errors import SchemaChangeError, SourceTableError
+from trempy_provider.jobs.lease import StopSignal
+from trempy_provider.jobs.loading.table_load import TableLoad
+from trempy_provider.jobs.waiting_loads import WaitingLoads
 
 APPLY = {"cdc_settings": {"schema_evolution": "apply"}}
 
@@ -45,6 +53,7 @@ def assert_followed(replication: Replication, *tables: str) -> None:
     replication.assert_equal()
 
 
+@pytest.mark.pg(15, 16, 18, "15-18", "18-15")
 def test_columns_added_dropped_renamed_and_retyped_are_followed(databases, followed):
     replication = followed(
         "create table t (id int primary key, a int, b varchar(10), c text);"
@@ -62,18 +71,6 @@ def test_columns_added_dropped_renamed_and_retyped_are_followed(databases, follo
         replication.catch_up()
         assert_followed(replication, "t")
     assert replication.metadata("select state, load_id from trempy.table_states") == [("ready", 1)]
-
-
-def load_waiting_tables(replication: Replication) -> list[str]:
-    """Load the tables that wait for it, follow on, and return their names."""
-    waiting = replication.metadata(
-        "select source_table, error from trempy.table_states where state = 'pending'"
-    )
-    if waiting:
-        assert all(error.startswith("It has to be loaded again: ") for _, error in waiting)
-        replication.load()
-        replication.catch_up()
-    return [name for name, _ in waiting]
 
 
 def test_changes_behind_the_catalog_are_followed_in_stream_order(databases, followed):
@@ -116,7 +113,7 @@ def test_ddl_and_changes_within_one_transaction_are_followed(databases, followed
 
 
 def test_values_made_row_by_row_on_the_source_are_loaded_again(databases, followed):
-    tables = ("random", "serial", "identity", "using_", "again", "plain")
+    tables = ("random", "serial", "identity", "using_", "uncertain", "plain")
     replication = followed(
         "".join(
             f"create table {name} (id int primary key, a int); insert into {name} values (1, 1), (2, 2);"
@@ -124,22 +121,81 @@ def test_values_made_row_by_row_on_the_source_are_loaded_again(databases, follow
         ),
         *tables,
     )
-    databases.source_admin.execute(
-        "alter table random add v float default random();"
-        "alter table serial add v serial;"
-        "alter table identity add v bigint generated always as identity;"
-        "alter table using_ alter a type text using 'number ' || a;"
-        "alter table again drop a; alter table again add a int default 3;"
-        "alter table plain add v int;"
+    for statement in (
+        "alter table random add v float default random()",
+        "alter table serial add v serial",
+        "alter table identity add v bigint generated always as identity",
+        "alter table using_ alter a type text using 'number ' || a",
+        "alter table uncertain drop a; alter table uncertain add a int default 3",
+        "alter table plain add v int",
+        *(f"insert into {name} (id) values (3)" for name in tables),
+    ):
+        databases.source_admin.execute(statement)
+    _, applied = replication.catch_up()
+    reasons = dict(
+        replication.metadata("select source_table, error from trempy.table_states where error <> ''")
     )
-    databases.source_admin.execute("".join(f"insert into {name} (id) values (3);" for name in tables))
+    assert sorted(applied.waiting_tables) == sorted(f"public.{name}" for name in tables if name != "plain")
+    assert all(reason.startswith("It has to be loaded again: column") for reason in reasons.values())
+
+    endpoints = {"source": replication.source, "target": replication.target}
+    WaitingLoads(replication.task, **endpoints, stop=StopSignal()).finish()
     replication.catch_up()
 
-    assert sorted(load_waiting_tables(replication)) == ["identity", "random", "serial", "using_"]
     assert_followed(replication, *tables)
     assert replication.metadata("select load_id from trempy.table_states where source_table = 'plain'") == [
         (1,)
     ]
+
+
+def test_ddl_between_a_snapshot_and_its_replay_makes_the_load_begin_anew(databases, followed, monkeypatch):
+    replication = followed(
+        "create table t (id int primary key, a int); insert into t select g, g from generate_series(1, 9) g",
+        "t",
+    )
+    make_indexes, changes = TableLoad._make_indexes, ["alter table t add b int default 7, drop a"]
+
+    def change_meanwhile(load, *args):
+        if changes:
+            databases.source_admin.execute(
+                f"{changes.pop()}; insert into t values (10, 8); delete from t where id = 1"
+            )
+            replication.catch_up()
+        make_indexes(load, *args)
+
+    monkeypatch.setattr(TableLoad, "_make_indexes", change_meanwhile)
+    replication.load(reload=True)
+    replication.catch_up()
+
+    assert_followed(replication, "t")
+
+
+@pytest.mark.pg(15, 18)
+def test_ddl_in_a_transaction_in_progress_is_followed_at_its_commit(databases, followed):
+    databases.source_superuser.execute(
+        f'alter database "{databases.source.name}" set logical_decoding_work_mem = 64'
+    )
+    replication = followed(
+        "create table t (id int primary key, a int); insert into t values (1, 1)",
+        "t",
+        task={"cdc_settings": {"schema_evolution": "apply", "batch_max_rows": 200}},
+    )
+    with (
+        replication.running(),
+        connect(databases.source_admin_uri) as connection,
+        connection.cursor() as cursor,
+    ):
+        cursor.execute("begin; insert into t select g, g from generate_series(10, 3000) g")
+        cursor.execute(
+            "alter table t add b text default 'b'; update t set b = repeat('x', 50) where id > 100"
+        )
+        held = "select count(*) from trempy.held_chunks where task_name = {task}"
+        wait_until(lambda: replication.metadata(held)[0][0] > 5, timeout_seconds=60)
+        cursor.execute("alter table t drop a; insert into t values (5000, 'end'); commit")
+        replication.wait_until_level()
+
+    assert_followed(replication, "t")
+    assert replication.metadata("select state, load_id from trempy.table_states") == [("ready", 1)]
 
 
 def test_not_null_is_followed_both_ways(databases, followed):
@@ -150,51 +206,71 @@ def test_not_null_is_followed_both_ways(databases, followed):
     replication.catch_up()
     assert_followed(replication, "t")
 
-    databases.source_admin.execute("alter table t alter b set not null; insert into t values (3, null, 3)")
-    replication.catch_up()
-    databases.source_admin.execute("insert into t values (4, null, 4)")
-    replication.catch_up()
+    for statement in (
+        "alter table t alter b set not null; insert into t values (3, null, 3)",
+        "insert into t values (6, null, 6)",
+    ):
+        databases.source_admin.execute(statement)
+        replication.catch_up()
     assert_followed(replication, "t")
 
+    for statement in (  # the catalog that capture reads has it all behind it
+        "alter table t alter b drop not null; insert into t values (4, 4, null)",
+        "delete from t where b is null or a is null; alter table t alter b set not null",
+    ):
+        databases.source_admin.execute(statement)
+    replication.catch_up()
+    for new in (5, 7):  # SET NOT NULL is followed with the second change at the latest
+        databases.source_admin.execute(f"insert into t values ({new}, null, {new})")
+        replication.catch_up()
+    assert_followed(replication, "t")
+    assert replication.metadata("select count(*) from trempy.apply_errors") == [(0,)]
 
-@pytest.mark.parametrize(
-    ("on_source", "named", "on_target"),
-    [
-        ("alter table t add c int default 5", "c", "alter table t add c int"),
-        ("alter table t drop a", "a", "alter table t drop a"),
-        ("alter table t rename a to b", "a", "alter table t rename a to b"),
-        (
-            "alter table t alter a type text using 'n' || a",
-            "a",
-            "alter table t alter a type text using 'n' || a",
-        ),
-        ("alter table t alter a drop not null", "a", "alter table t alter a drop not null"),
-        (
-            "alter table t drop a; alter table t add a int default 3",
-            "a",
-            "alter table t drop a; alter table t add a int default 3",
-        ),
-    ],
-    ids=["added", "dropped", "renamed", "retyped", "null_allowed", "added_again"],
-)
-def test_stop_names_the_column_and_goes_on_after_the_mend(databases, followed, on_source, named, on_target):
+
+STOPPING = {  # by name of the table: what happens to it, and the column named
+    "added": ("alter table added add c int default 5", "c"),
+    "dropped": ("alter table dropped drop a", "a"),
+    "renamed": ("alter table renamed rename a to b", "a"),
+    "retyped": ("alter table retyped alter a type text using 'n' || a", "a"),
+    "null_allowed": ("alter table null_allowed alter a drop not null", "a"),
+    "added_again": ("alter table added_again drop a; alter table added_again add a int default 3", "a"),
+    "labelled": ("alter type mood add value 'high'", "m"),
+}
+
+
+def test_stop_names_table_and_column_and_goes_on_after_the_mend(databases, followed):
+    made = "create table {0} (id int primary key, a int not null default 2, m mood); insert into {0} values (1, 1)"
     replication = followed(
-        "create table t (id int primary key, a int not null default 2); insert into t values (1, 1)",
-        "t",
+        "create type mood as enum ('low');" + ";".join(made.format(name) for name in STOPPING),
+        *STOPPING,
         task={},
     )
-    databases.source_admin.execute(on_source)
-    databases.source_admin.execute("insert into t (id) values (2)")
-    replication.capture()
-    with pytest.raises(SchemaChangeError, match=rf"public\.t .*column {named}\b") as stopped:
-        replication.apply()
-    assert "alter table" in stopped.value.hint
+    for name, (change, column) in STOPPING.items():
+        databases.source_admin.execute(change)
+        databases.source_admin.execute(f"insert into {name} (id, m) values (2, (enum_range(null::mood))[2])")
+        replication.capture()
+        with pytest.raises(SchemaChangeError, match=rf"public\.{name} .*column {column}\b") as stopped:
+            replication.apply()
+        assert "On the target: alter " in stopped.value.hint
 
-    databases.target_admin.execute(on_target)
+        databases.target_admin.execute(change.removesuffix(" default 5"))
+        replication.catch_up()
+
+    replication.assert_equal()
+    assert set(replication.metadata("select state, load_id from trempy.table_states")) == {("ready", 1)}
+
+
+def test_stop_names_a_renamed_table_and_goes_on_when_it_is_renamed_by_hand(databases, followed):
+    replication = followed("create table t (id int primary key)", "t", task={})
+    databases.source_admin.execute("alter table t rename to u; insert into u values (1)")
+    replication.capture()
+    with pytest.raises(SchemaChangeError, match=r"source table public\.t was renamed to public\.u"):
+        replication.apply()
+
+    databases.target_admin.execute("alter table t rename to u")
     replication.catch_up()
 
     replication.assert_equal()
-    assert replication.metadata("select state, load_id from trempy.table_states") == [("ready", 1)]
 
 
 def test_target_that_cannot_follow_stops_by_column_and_goes_on_after_the_mend(databases, followed):
@@ -252,23 +328,7 @@ def test_enum_labels_come_before_the_first_row_that_has_them(databases, followed
     assert databases.target_admin.fetch_value(labels) == "{lowest,low,middle,high}"
 
 
-def test_enum_label_stops_by_column_and_goes_on_after_the_mend(databases, followed):
-    replication = followed(
-        "create type mood as enum ('low'); create table t (id int primary key, m mood)", "t", task={}
-    )
-    databases.source_admin.execute("alter type mood add value 'high'")
-    databases.source_admin.execute("insert into t values (1, 'high')")
-    replication.capture()
-    with pytest.raises(SchemaChangeError, match=r"public\.t .*column m .*'high'") as stopped:
-        replication.apply()
-    assert stopped.value.hint == "On the target: alter type public.mood add value 'high';"
-
-    databases.target_admin.execute("alter type mood add value 'high'")
-    replication.catch_up()
-
-    replication.assert_equal()
-
-
+@pytest.mark.pg(15, 18)
 def test_new_names_of_table_and_schema_are_followed(databases, followed):
     replication = followed("create schema s; create table s.a (id int primary key, v text)", "s*.*")
     databases.source_admin.execute("alter table s.a rename to b; insert into s.b values (1, 'b')")
@@ -329,6 +389,12 @@ def test_new_column_beside_excluded_ones_is_not_lost(databases, followed):
     rows = databases.target_admin.fetch_all("select * from t order by id")
     assert rows == [(1, 1, 7), (2, 8, 8)]
 
+    databases.source_admin.execute("alter table t drop a cascade; insert into t values (3, 's', 9)")
+    replication.catch_up()  # with its column the table has left the publication
+    assert waiting_tables(replication) == [("t",)]
+    replication.load()
+    assert databases.target_admin.fetch_all("select * from t order by id") == [(1, 7), (2, 8), (3, 9)]
+
 
 def waiting_tables(replication: Replication) -> list[tuple[str]]:
     """Return the tables that wait for a load."""
@@ -364,3 +430,62 @@ def test_transformed_table_follows_and_a_column_the_settings_name_stops(database
         SchemaChangeError, match=r"column b of source table public\.t, .* was renamed to secret"
     ):
         replication.apply()
+
+
+def test_ddl_beside_writers_and_loads_ends_equal(databases, followed):
+    """Columns come, go and change while two sessions write and capture, apply and loads run beside them."""
+    replication = followed(
+        "create table t (id serial primary key, a int default 1, b text);"
+        "create table kept (id serial primary key, v int);"
+        "insert into t (b) select 'old' from generate_series(1, 300)",
+        "t",
+        "kept",
+    )
+    with replication.running(), writing(databases) as written:
+        for ddl in (
+            "alter table t add c int default 5",
+            "alter table t rename b to bb",
+            "alter table t alter a type bigint",
+            "alter table t drop c; alter table t add c text default 'again'",
+            "alter table t add d float default random()",
+            "alter table t drop bb; alter table t add bb int",
+            "alter table t rename c to e; alter table t alter e set not null",
+        ):
+            seen = written[0]
+            databases.source_admin.execute(ddl)
+            wait_until(lambda seen=seen: written[0] > seen + 5, timeout_seconds=60)
+            if waiting_tables(replication):
+                replication.load()
+    replication.catch_up()
+    while waiting_tables(replication):
+        replication.load()
+        replication.catch_up()
+
+    for _ in range(2):  # SET NOT NULL is followed with the second change at the latest
+        databases.source_admin.execute("insert into t (a) values (0)")
+        replication.catch_up()
+    assert_followed(replication, "t", "kept")
+
+
+@contextmanager
+def writing(databases):
+    """Write to the tables without pause, whatever columns they have."""
+    stop, counter = threading.Event(), [0]
+
+    def write():
+        with connect(databases.source_admin_uri) as connection, connection.cursor() as cursor:
+            while not stop.is_set():
+                counter[0] += 1
+                cursor.execute(
+                    "insert into t (a) values (1); update t set a = a + 1 where id % 7 = 0;"
+                    "delete from t where id % 11 = 0 and id > 300; insert into kept (v) values (1)"
+                )
+                stop.wait(0.02)
+
+    writers = [Background(write) for _ in range(2)]
+    try:
+        yield counter
+    finally:
+        stop.set()
+        for writer in writers:
+            writer.result()

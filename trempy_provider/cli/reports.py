@@ -102,7 +102,7 @@ def _trouble(status: TaskStatus) -> Iterator[str]:
         yield f"{part} not reached: {reason}"
     for table in status.tables:
         if table.load_error:
-            yield f"{table.source} was not loaded: {table.load_error}"
+            yield f"{table.source}: {table.load_error}"
         if table.apply_error:
             yield f"{table.source}, last row error: {table.apply_error}"
     for letter in status.dead_letters:

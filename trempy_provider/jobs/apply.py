@@ -26,6 +26,7 @@ from trempy_provider.jobs.cancelling import cancelling
 from trempy_provider.jobs.lease import EndReason, Lease, StopSignal
 from trempy_provider.postgres.checkpoints import is_caught_up, read_checkpoint
 from trempy_provider.postgres.session import Endpoint, Session
+from trempy_provider.postgres.table_states import read_waiting_tables
 
 __all__ = ["ApplyReport", "apply"]
 
@@ -92,7 +93,9 @@ class _Apply:
         )
         deliveries.take_back_dead_letters()
         with closing(self._broker.open_consumer(prefetch_count=self._task.cdc.prefetch_count)) as consumer:
-            return self._consume(session, consumer, deliveries)
+            reason = self._consume(session, consumer, deliveries)
+        self._report.waiting_tables = read_waiting_tables(session, self._task.task_name)
+        return reason
 
     def _consume(self, session: Session, consumer: Consumer, deliveries: DeliveryApplier) -> EndReason:
         starving = Starving(session, self._task.task_name, broker=self._broker)

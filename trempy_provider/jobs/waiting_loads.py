@@ -11,11 +11,11 @@ import threading
 import time
 
 from trempy_provider.config.task import ReplicationTask
-from trempy_provider.errors import MetadataError, TrempyError
+from trempy_provider.errors import TrempyError
 from trempy_provider.jobs.full_load import full_load
 from trempy_provider.jobs.lease import StopSignal
 from trempy_provider.postgres.session import Endpoint
-from trempy_provider.postgres.table_states import LoadState, read_table_states
+from trempy_provider.postgres.table_states import read_waiting_tables
 
 logger = logging.getLogger(__name__)
 
@@ -37,36 +37,31 @@ class WaitingLoads:
         self._look_at = time.monotonic() + _LOOK_SECONDS
 
     def start_if_due(self) -> None:
-        """Start loading the tables that wait, now and then."""
-        is_loading = self._thread is not None and self._thread.is_alive()
-        if not self._task.loads_fully or is_loading or time.monotonic() < self._look_at:
+        """Start looking for tables that wait, and loading them, now and then."""
+        is_running = self._thread is not None and self._thread.is_alive()
+        if not self._task.loads_fully or is_running or time.monotonic() < self._look_at:
             return
         self._look_at = time.monotonic() + _LOOK_SECONDS
-        if self._names():
-            self._thread = threading.Thread(target=self._load, name="trempy-waiting-loads", daemon=True)
-            self._thread.start()
+        self._thread = threading.Thread(target=self._try_to_load, name="trempy-waiting-loads", daemon=True)
+        self._thread.start()
 
     def finish(self) -> None:
-        """Wait for the loads that run, then load what still waits; raise what a load raises."""
+        """Wait for the load that runs, then load what still waits; raise what a load raises."""
         if self._thread is not None:
             self._thread.join()
-        if self._task.loads_fully and not self._stop.is_set() and (names := self._names()):
-            full_load(self._task, source=self._source, target=self._target, tables=names, stop=self._stop)
+        if self._task.loads_fully and not self._stop.is_set():
+            self._load()
 
-    def _load(self) -> None:
+    def _try_to_load(self) -> None:
         """Load the tables that wait; one that fails keeps the reason in its state and is tried again."""
         try:
-            full_load(
-                self._task, source=self._source, target=self._target, tables=self._names(), stop=self._stop
-            )
+            self._load()
         except TrempyError as error:
             self._look_at = time.monotonic() + _PAUSE_SECONDS
             logger.warning("task %s: %s %s", self._task.task_name, error, error.hint)
 
-    def _names(self) -> list[str]:
-        try:
-            with self._target.connect("run") as session:
-                states = read_table_states(session, self._task.task_name)
-        except MetadataError:
-            return []
-        return [str(state.source) for state in states.values() if state.state is LoadState.PENDING]
+    def _load(self) -> None:
+        with self._target.connect("run") as session:
+            names = read_waiting_tables(session, self._task.task_name)
+        if names:
+            full_load(self._task, source=self._source, target=self._target, tables=names, stop=self._stop)

@@ -44,7 +44,8 @@ class FactMasks:
             value = None if value is None or self.salts is None else mask.mask(self.salts)(value)
         missing = None if value is None else value.decode()
         differs = entry.missing_differs or (entry.missing is not None and missing is None)
-        return SourceColumn(_as_text(entry.column), -1, missing, differs)
+        column = _as_text(entry.column)
+        return replace(entry, column=column, type_modifier=-1, missing=missing, missing_differs=differs)
 
 
 def _as_text(column: Column) -> Column:

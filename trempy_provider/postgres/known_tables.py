@@ -24,11 +24,15 @@ from trempy_provider.replication.lsn import Lsn
 
 @dataclass(frozen=True, slots=True)
 class KnownColumn:
-    """A column of the source; `alias` is the name under which it is replicated, None: it is not."""
+    """A column of the source; `alias` is the name under which it is replicated, None: it is not.
+
+    `changed_by` is the transaction that changed its definition last.
+    """
 
     column: Column
     type_modifier: int
     alias: str | None
+    changed_by: int = 0
 
     @property
     def attnum(self) -> int:
@@ -95,7 +99,7 @@ def known_from_facts(facts: SourceFacts) -> KnownTable:
     return KnownTable(
         name=facts.name,
         columns=tuple(
-            KnownColumn(entry.column, entry.type_modifier, entry.column.name)
+            KnownColumn(entry.column, entry.type_modifier, entry.column.name, entry.changed_by)
             for entry in facts.columns
             if facts.published is None or entry.attnum in facts.published or entry.column.generated
         ),
@@ -131,6 +135,7 @@ def _as_json(known: KnownTable) -> dict[str, Any]:
                 "column": column_as_json(entry.column),
                 "type_modifier": entry.type_modifier,
                 "alias": entry.alias,
+                "changed_by": entry.changed_by,
             }
             for entry in known.columns
         ],
@@ -153,7 +158,12 @@ def _known_table(fields: dict[str, Any]) -> KnownTable:
     return KnownTable(
         name=QualifiedName(**fields["name"]),
         columns=tuple(
-            KnownColumn(column_from_json(entry["column"]), entry["type_modifier"], entry["alias"])
+            KnownColumn(
+                column_from_json(entry["column"]),
+                entry["type_modifier"],
+                entry["alias"],
+                entry.get("changed_by", 0),
+            )
             for entry in fields["columns"]
         ),
         attribute_count=fields["attribute_count"],

@@ -175,6 +175,12 @@ def _check_existing(
             yield error(where, f"the role {role} does not own it, which recreating it needs", owner)
         return
     yield from _check_writing(where, role, existing, rights)
+    if task.captures_changes and task.cdc.schema_evolution is SchemaEvolution.APPLY and not rights.owns:
+        yield warning(
+            where,
+            f"the role {role} does not own it, so it cannot follow when its source changes",
+            f"alter table {existing.name} owner to {role}; or let schema_evolution be stop.",
+        )
     if not planned.follows:
         yield from _check_columns(where, planned, existing)
     if planned.plan.versions is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -17,6 +18,7 @@ from trempy_provider.postgres.types import read_user_types
 from trempy_provider.replication.lsn import NO_LSN, Lsn
 
 _LOCK_TIMEOUT = "50ms"
+_FILES_LIMIT = 200
 _LOCK_NOT_AVAILABLE = "55P03"
 
 
@@ -57,7 +59,7 @@ def _read(session: Session, task: ReplicationTask, oid: int, xid: int | None) ->
 
 
 def _describe(session: Session, task: ReplicationTask, oid: int, row: tuple[Any, ...]) -> SourceFacts:
-    schema_name, table_name, identity, attribute_count, storage, is_published, published = row
+    schema_name, table_name, identity, attribute_count, storage, published = row
     name = QualifiedName(schema_name, table_name)
     published = None if published is None else frozenset(published)
     columns, keys = read_columns_and_keys(session, oid)
@@ -66,8 +68,8 @@ def _describe(session: Session, task: ReplicationTask, oid: int, row: tuple[Any,
     rows = session.fetch_all(static_sql("attribute_facts"), {"oid": oid})
     chosen = _chosen(task, table, published)
     described = tuple(
-        SourceColumn(chosen[attnum], modifier, missing, differs)
-        for attnum, _, modifier, missing, differs in rows
+        SourceColumn(chosen[attnum], modifier, changed_by, missing, differs)
+        for attnum, _, modifier, changed_by, missing, differs in rows
         if attnum in chosen
     )
     described = _without_defaults(task, name, described)
@@ -80,12 +82,18 @@ def _describe(session: Session, task: ReplicationTask, oid: int, row: tuple[Any,
         hidden=frozenset(attnum for attnum, *_ in rows) - dropped - chosen.keys(),
         dropped=dropped,
         attribute_count=attribute_count,
-        storage=storage_from_json(storage or {}),
-        is_published=is_published,
+        storage=_brief(storage_from_json(storage or {})),
         published=published,
         key_columns=table.key_columns,
         types=read_user_types(session, [column.column for column in described]),
     )
+
+
+def _brief(storage: dict[int, int]) -> dict[int, int]:
+    """Return the files of a table, of one with many partitions only what tells them from others."""
+    if len(storage) <= _FILES_LIMIT:
+        return storage
+    return {0: zlib.crc32(repr(sorted(storage.items())).encode())}
 
 
 def _without_defaults(

@@ -29,12 +29,14 @@ _USUAL = Column(name="", position=0, type_oid=0, type_name="", base_type_oid=0, 
 class SourceColumn:
     """A column that is there: what the catalog says, and the value of rows older than the column.
 
-    `missing` None: those rows have NULL, unless the table was rewritten since.
+    `changed_by` is the transaction that changed the column's definition last.
+    `missing` None: older rows have NULL, unless the table was rewritten since.
     `missing_differs`: not the same in all partitions.
     """
 
     column: Column
     type_modifier: int
+    changed_by: int = 0
     missing: str | None = None
     missing_differs: bool = False
 
@@ -64,7 +66,6 @@ class SourceFacts:
     dropped: frozenset[int] = frozenset()
     attribute_count: int = 0
     storage: Mapping[int, int] = field(default_factory=dict)
-    is_published: bool = True
     published: frozenset[int] | None = None
     key_columns: tuple[str, ...] = ()
     types: tuple[UserType, ...] = ()
@@ -124,7 +125,6 @@ def _as_json(facts: SourceFacts) -> dict[str, Any]:
         "dropped": sorted(facts.dropped),
         "attribute_count": facts.attribute_count,
         "storage": facts.storage,
-        "is_published": facts.is_published,
         "published": None if facts.published is None else sorted(facts.published),
         "key_columns": facts.key_columns,
         "types": [asdict(entry) for entry in facts.types],
@@ -134,7 +134,8 @@ def _as_json(facts: SourceFacts) -> dict[str, Any]:
 
 
 def _column_as_json(column: SourceColumn) -> dict[str, Any]:
-    fields = column_as_json(column.column) | {"type_modifier": column.type_modifier}
+    fields = column_as_json(column.column)
+    fields |= {"type_modifier": column.type_modifier, "changed_by": column.changed_by}
     if column.missing is not None:
         fields["missing"] = column.missing
     if column.missing_differs:
@@ -154,7 +155,6 @@ def _facts(fields: dict[str, Any], lsn: Lsn) -> SourceFacts | None:
         dropped=frozenset(fields["dropped"]),
         attribute_count=fields["attribute_count"],
         storage=storage_from_json(fields["storage"]),
-        is_published=fields["is_published"],
         published=None if fields["published"] is None else frozenset(fields["published"]),
         key_columns=tuple(fields["key_columns"]),
         types=tuple(map(_user_type, fields["types"])),
@@ -164,7 +164,7 @@ def _facts(fields: dict[str, Any], lsn: Lsn) -> SourceFacts | None:
 
 
 def _column(fields: dict[str, Any]) -> SourceColumn:
-    own = {"type_modifier", "missing", "missing_differs"}
+    own = {"type_modifier", "changed_by", "missing", "missing_differs"}
     return SourceColumn(
         column_from_json({name: value for name, value in fields.items() if name not in own}),
         **{name: value for name, value in fields.items() if name in own},

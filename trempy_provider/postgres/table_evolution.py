@@ -89,7 +89,7 @@ def find_evolution(
     if len(readings) != 1 or not described.facts.includes_transaction:
         return Evolution(known, (), problems=(Problem(_UNCERTAIN),))
     (order,) = readings
-    return _Comparison(known, described, order, renames).evolution()
+    return _Comparison(known, described, order, renames=renames, trusts_catalog=trusts_catalog).evolution()
 
 
 def settle(known: KnownTable, commit_lsn: Lsn) -> KnownTable:
@@ -137,13 +137,20 @@ class _Comparison:
     """Compare column by column, once they are told apart."""
 
     def __init__(
-        self, known: KnownTable, described: Description, order: tuple[int, ...], renames: bool
+        self,
+        known: KnownTable,
+        described: Description,
+        order: tuple[int, ...],
+        *,
+        renames: bool,
+        trusts_catalog: bool,
     ) -> None:
         self._known = known
         self._described = described
         self._facts = described.facts
         self._order = order
         self._renames = renames
+        self._trusts_catalog = trusts_catalog
         self._columns = dict(zip(order, described.relation.columns, strict=True))
         self._types = dict(zip(order, described.types, strict=True))
         self._is_rewritten = any(
@@ -222,12 +229,17 @@ class _Comparison:
         sources: list[KnownColumn | SourceColumn | None] = [present, known]
         alike = next((entry.column for entry in sources if entry and _has_type(entry, described)), None)
         column = alike or _column_of_type(attnum, self._types[attnum], described)
-        was_not_null = known is not None and known.column.not_null
-        not_null = was_not_null and (present is None or present.column.not_null)
         former_alias = None if known is None else known.alias
-        alias = described.name if self._renames else former_alias
+        latest = present or known
         return KnownColumn(
-            replace(column, name=described.name, not_null=not_null), described.type_modifier, alias
+            replace(
+                column,
+                name=described.name,
+                not_null=_refuses_null(known, present, is_certain=self._trusts_catalog),
+            ),
+            described.type_modifier,
+            alias=described.name if self._renames else former_alias,
+            changed_by=0 if latest is None else latest.changed_by,
         )
 
     def _generated(self, columns: Sequence[KnownColumn]) -> list[KnownColumn]:
@@ -247,6 +259,20 @@ class _Comparison:
         names = {entry.attnum: entry.column.name for entry in columns}
         present = tuple(names.get(numbers.get(name, 0), name) for name in column.generated_from)
         return replace(column, generated_from=present)
+
+
+def _refuses_null(known: KnownColumn | None, present: SourceColumn | None, *, is_certain: bool) -> bool:
+    """Tell whether a column refuses NULL: it did, and does so where the catalog was read.
+
+    In between it may have allowed NULL; unless somebody `is_certain`, that is so when its definition was
+    touched and neither name nor type says why.
+    """
+    if known is None or not known.column.not_null:
+        return False
+    if present is None or is_certain or present.changed_by == known.changed_by:
+        return present is None or present.column.not_null
+    is_explained = _attribute(present) != _attribute(known)
+    return is_explained and present.column.not_null
 
 
 def _has_type(entry: KnownColumn | SourceColumn, described: RelationColumn) -> bool:

@@ -78,6 +78,13 @@ def read_table_states(session: Session, task_name: str) -> dict[int, TableState]
     return {row[0]: _table_state(row) for row in rows}
 
 
+def read_waiting_tables(session: Session, task_name: str) -> tuple[str, ...]:
+    """Return the names of the source tables that wait for a load, also of those whose last one failed."""
+    states = read_table_states(session, task_name).values()
+    waiting = (LoadState.PENDING, LoadState.ERROR)
+    return tuple(str(state.source) for state in states if state.state in waiting)
+
+
 def write_table_state(session: Session, task_name: str, state: TableState) -> None:
     """Add a table to the task; what is counted starts at zero."""
     with _announced(session, task_name):

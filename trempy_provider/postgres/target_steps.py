@@ -28,9 +28,11 @@ from trempy_provider.postgres.session import PINNED_SETTINGS, Session
 from trempy_provider.postgres.table_plan import plan_table
 from trempy_provider.postgres.table_states import TableState
 from trempy_provider.postgres.tables import Column, QualifiedName, Table, quote_name
+from trempy_provider.postgres.translation import TargetStatementError
 
 logger = logging.getLogger(__name__)
 
+_INVALID_TABLE_DEFINITION = "42P16"
 _LOCK_TIMEOUT = "5s"  # whoever wants to read the table waits behind our request
 
 
@@ -130,13 +132,19 @@ def _take(session: Session, table: QualifiedName, step: Step, server: TargetServ
     except TargetError as error:
         if error.policy is RetryPolicy.BY_ITSELF:
             raise
-        if isinstance(step, RefuseNull):
-            logger.warning("column %s of %s stays without NOT NULL: %s", step.column, table, error)
+        if isinstance(step, RefuseNull) or _is_in_primary_key(step, error):
+            logger.warning("column %s of %s stays as it is: %s", step.column, table, error)
             return
         raise SchemaChangeError(
             f"target table {table} cannot follow its source: column {quote_name(step.column)}: {error}",
             hint=f"Mend the cause, or do it by hand: {advice(session, table, [step])}",
         ) from error
+
+
+def _is_in_primary_key(step: Step, error: TargetError) -> bool:
+    """Tell whether a column cannot allow NULL, and need not: its source cannot have done so either."""
+    is_refused = isinstance(error, TargetStatementError) and error.sqlstate == _INVALID_TABLE_DEFINITION
+    return isinstance(step, AllowNull) and is_refused
 
 
 def _server(session: Session, steps: Sequence[Step]) -> TargetServer:

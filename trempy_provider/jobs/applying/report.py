@@ -21,6 +21,7 @@ class ApplyReport:
     skipped_batch_count: int = 0
     skipped_transaction_count: int = 0
     dead_letter_count: int = 0
+    waiting_tables: tuple[str, ...] = ()
     end_lsn: Lsn = NO_LSN
     lag_seconds: float | None = None
     seconds: float = 0.0
@@ -31,7 +32,10 @@ class ApplyReport:
         self.lag_seconds = max((datetime.now(timezone.utc) - committed_at).total_seconds(), 0.0)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the facts as JSON values; `lag_seconds` is that of the last batch, by commit time."""
+        """Return the facts as JSON values; `lag_seconds` is that of the last batch, by commit time.
+
+        `waiting_tables` are those that wait for a load at the end.
+        """
         return {
             "end_reason": self.end_reason,
             "batch_count": self.batch_count,
@@ -41,6 +45,7 @@ class ApplyReport:
             "skipped_batch_count": self.skipped_batch_count,
             "skipped_transaction_count": self.skipped_transaction_count,
             "dead_letter_count": self.dead_letter_count,
+            "waiting_tables": list(self.waiting_tables),
             "end_lsn": str(self.end_lsn),
             "lag_seconds": None if self.lag_seconds is None else round(self.lag_seconds, 3),
             "seconds": round(self.seconds, 3),

@@ -9,7 +9,6 @@ select n.nspname::text, c.relname::text, c.relreplident::text, c.relnatts::int,
        (select json_object_agg(s.oid::bigint, s.relfilenode::bigint)
         from parts join pg_class s on s.oid = parts.oid
         where s.relkind = 'r') as storage,
-       p.prrelid is not null as is_published,
        p.prattrs::int2[]::int[] as published
 from pg_class c
 join pg_namespace n on n.oid = c.relnamespace
