@@ -62,7 +62,7 @@ def insert(table: str, ids: str) -> str:
     return f"insert into {table} ({', '.join(NAMES)}) select {ROWS} from generate_series({ids}) g;"
 
 
-@pytest.mark.pg(15, "18-15")
+@pytest.mark.pg("18-15")
 @pytest.mark.usefixtures("way")
 def test_hostile_names_are_only_names(databases, replicate):
     databases.source_admin.execute("".join(f"create schema {quoted(name)};" for name in SCHEMAS[1:]))

@@ -78,7 +78,7 @@ commit;
 
 @pytest.mark.parametrize("mode", ["default", "upsert"])
 @pytest.mark.parametrize("count", [3, 60])
-@pytest.mark.pg(15, "18-15")
+@pytest.mark.pg("18-15")
 @pytest.mark.usefixtures("way")
 def test_unchanged_value_is_never_overwritten(databases, replicate, mode, count):
     databases.source_admin.execute(create(count))

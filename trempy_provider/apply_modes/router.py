@@ -5,6 +5,7 @@ Before its first load, a table's changes are skipped: the load's snapshot will c
 While it is loaded, they are held; if it had been loaded before, they are also written to its present rows,
 which readers see until the new ones replace them; the snapshot's LSN is that of the present rows until then.
 Afterwards, changes committed before the snapshot are skipped: they are in the loaded rows.
+A table that waits to be loaded again, but whose present rows can be followed, is written to meanwhile.
 """
 
 from __future__ import annotations
@@ -50,8 +51,6 @@ class Router:
         """Tell whether a change of table `oid` is written to the target now."""
         state = self.states.get(oid)
         if state is None or change.operation not in self._operations[oid]:
-            return False
-        if state.state is LoadState.PENDING:
             return False
         if state.state is not LoadState.READY and not was_loaded_before(state):
             return False

@@ -85,7 +85,7 @@ class ShapeChange:
                 raise ReloadNeededError(f"column {quote_name(name)} was added again")
 
     def _stop(self, session: Session) -> None:
-        if not self.evolution.order:
+        if self.evolution.problems and not self.evolution.order:
             raise self._reload_by_hand(self.evolution.problems[0].text)
         steps = self._steps()
         if steps:

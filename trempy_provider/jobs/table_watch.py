@@ -3,6 +3,7 @@
 A table that is dropped sends nothing; created again, it is another table, which nobody publishes yet.
 A table can leave the publication too: by ALTER PUBLICATION, or when a column of its list of columns is
 dropped with CASCADE.
+Partitions come and go without a word as well, see `partition_watch`.
 
 By `schema_evolution`: `apply` takes a table created again into the task, and lets one that was not published
 for a while be loaded again; `stop` stops with the reason; `ignore` goes on with the others.
@@ -19,6 +20,7 @@ from trempy_provider.broker.base import Broker
 from trempy_provider.config.choices import SchemaEvolution
 from trempy_provider.config.task import ReplicationTask
 from trempy_provider.errors import SourceTableError, TrempyError
+from trempy_provider.jobs.partition_watch import PartitionWatch
 from trempy_provider.jobs.refresh import refresh
 from trempy_provider.postgres.session import Endpoint, Session, static_sql
 from trempy_provider.postgres.setup_lock import is_setting_up
@@ -58,6 +60,7 @@ class TableWatch:
         self._source = source
         self._target = target
         self._broker = broker
+        self._partitions = PartitionWatch(task)
         self._looked_at: float | None = None
 
     def look_if_due(self, source: Session, target: Session) -> None:
@@ -75,6 +78,7 @@ class TableWatch:
         unfollowed = self._find(source, target)
         for entry in unfollowed:
             self._note(entry, target)
+        self._partitions.look(source, target, read_table_states(target, self._task.task_name))
         if any(entry.is_there_again for entry in unfollowed):
             self._refresh()
 

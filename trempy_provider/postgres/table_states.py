@@ -22,7 +22,8 @@ from trempy_provider.postgres.session import Session, static_sql
 from trempy_provider.postgres.tables import QualifiedName
 from trempy_provider.replication.lsn import Lsn
 
-_PROGRESS = frozenset({"loaded_rows", "loaded_bytes", "estimated_rows"})
+# What apply does not ask for.
+_SILENT = frozenset({"loaded_rows", "loaded_bytes", "estimated_rows", "partition_oids"})
 
 
 class LoadState(str, Enum):
@@ -61,6 +62,7 @@ class TableState:
     truncate_count: int = 0
     error_count: int = 0
     last_change_at: datetime | None = None
+    partition_oids: tuple[int, ...] | None = None  # leaves whose rows the target has; None: not known
 
 
 _COLUMNS = frozenset(column.name for column in fields(TableState)) - {"source_oid", "source", "target"} | {
@@ -110,11 +112,11 @@ def write_table_state(session: Session, task_name: str, state: TableState) -> No
 def update_table_state(session: Session, task_name: str, source_oid: int, **changes: Any) -> None:
     """Change columns of a table's row; `source` and `target` take a QualifiedName.
 
-    Raises states_version in the same transaction, unless only the progress of a load changes.
+    Raises states_version in the same transaction, unless only the progress of a load or partitions change.
     Raise MetadataError when the task has no such table.
     """
     assignments = _as_columns(changes)
-    with _announced(session, task_name, silently=set(assignments) <= _PROGRESS):
+    with _announced(session, task_name, silently=set(assignments) <= _SILENT):
         parameters = {**assignments, "task_name": task_name, "source_oid": source_oid}
         if session.execute(update_table_state_sql(sorted(assignments)), parameters) == 0:
             raise MetadataError(f"task {task_name} has no table with OID {source_oid} on the source")
@@ -126,6 +128,17 @@ def wait_for_load(session: Session, task_name: str, state: TableState, *, reason
     error = f"It has to be loaded again: {reason}."
     update_table_state(session, task_name, state.source_oid, state=load_state, snapshot_lsn=None, error=error)
     return replace(state, state=load_state, snapshot_lsn=None, error=error)
+
+
+def request_load(session: Session, task_name: str, state: TableState, *, reason: str) -> None:
+    """Let a table that is ready be loaded again; apply goes on writing to its present rows."""
+    parameters = {
+        "task_name": task_name,
+        "source_oid": state.source_oid,
+        "reason": f"It has to be loaded again: {reason}.",
+    }
+    with _announced(session, task_name):
+        session.execute(static_sql("request_load"), parameters)
 
 
 def delete_table_state(session: Session, task_name: str, source_oid: int) -> None:
@@ -186,7 +199,7 @@ def _parameter(value: object) -> object:
 
 def _table_state(row: tuple[Any, ...]) -> TableState:
     oid, source_schema, source_table, target_schema, target_table, key_columns, state, *rest = row
-    created_by_task, load_id, load_table, snapshot_lsn, *counts = rest
+    created_by_task, load_id, load_table, snapshot_lsn, *counts, partition_oids = rest
     return TableState(
         oid,
         QualifiedName(source_schema, source_table),
@@ -197,5 +210,5 @@ def _table_state(row: tuple[Any, ...]) -> TableState:
         load_id,
         load_table,
         None if snapshot_lsn is None else Lsn.parse(snapshot_lsn),
-        *counts,
+        *(*counts, None if partition_oids is None else tuple(partition_oids)),
     )

@@ -155,7 +155,8 @@ class _Synchronization:
         if table.key_columns != state.key_columns and not self._is_being_renamed(table):
             changes["key_columns"] = table.key_columns
         if self._create_if_missing(table, replace(plan, target=target)):
-            changes |= {"state": _first_state(self.task), "created_by_task": True}
+            first = {"state": _first_state(self.task), "load_finished_at": None}
+            changes |= {**first, "created_by_task": True}
         if changes:
             update_table_state(self.target, self.task.task_name, table.oid, **changes)
 

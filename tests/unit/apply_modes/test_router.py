@@ -59,6 +59,7 @@ def fate_of(router: Router, change: Change, oid: int = ONE) -> tuple[bool, bool]
     [
         (LoadState.PENDING, {}, False, False),
         (LoadState.PENDING, {"load_finished_at": ONCE}, False, False),
+        (LoadState.PENDING, {"load_finished_at": ONCE, "snapshot_lsn": SNAPSHOT}, True, False),
         (LoadState.LOADING, {}, False, True),
         (LoadState.LOADING, {"snapshot_lsn": SNAPSHOT}, False, True),
         (LoadState.LOADING, {"load_finished_at": ONCE}, False, True),

@@ -211,6 +211,7 @@ def _make_ready(context: LoadContext, collected: CollectedRows, target: Session)
         loaded_bytes=collected.bytes,
         estimated_rows=collected.rows,
         load_finished_at=target.fetch_value("select clock_timestamp()"),
+        partition_oids=tuple(sorted(known.storage.keys() - {state.source_oid})),
         error=None,
     )
 

@@ -141,7 +141,9 @@ class LoadRecords:
             if not session.fetch_value(static_sql("claim_load"), parameters):
                 return
             present = read_table_states(session, self._task_name)[oid]  # it may have stopped following
-            former = LoadState.READY if has_present_rows(present) else otherwise
+            waited = load.state.state is LoadState.PENDING
+            followed = LoadState.PENDING if waited else LoadState.READY
+            former = followed if has_present_rows(present) else otherwise
             _forget_held_changes(session, self._task_name, oid)
             error = load.state.error if error is None else error
             update_table_state(session, self._task_name, oid, state=former, load_table=None, error=error)
