@@ -129,9 +129,7 @@ def _match_sql(projection: Projection, change: Change, row: str) -> sql.Composed
     same = sql.SQL(" and ").join(
         _same_sql(column) for column in projection.columns if not column.is_momentary
     )
-    rows = sql.SQL("{rows} r, {old} o").format(
-        rows=projection.rows, old=_row_sql(projection, _before(change))
-    )
+    rows = sql.SQL("{old} o, {rows}").format(old=_row_sql(projection, _before(change)), rows=projection.rows)
     return first_sql(projection).format(rows=rows, same=same)
 
 

@@ -61,7 +61,8 @@ class _Renaming:
         self._former_name = known.name
         self._name = name
         self._before, self._now = (
-            plan_table(task, known.replicated(state.source_oid, each)) for each in (known.name, name)
+            plan_table(task, known.replicated(state.source_oid, each), knows_keys=False)
+            for each in (known.name, name)
         )
 
     def apply(self) -> TableState:

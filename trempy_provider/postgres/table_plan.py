@@ -57,17 +57,22 @@ class TablePlan:
 
 
 def plan_table(
-    task: ReplicationTask, table: Table, *, context: CompileContext = DEFAULT_CONTEXT
+    task: ReplicationTask,
+    table: Table,
+    *,
+    context: CompileContext = DEFAULT_CONTEXT,
+    knows_keys: bool = True,
 ) -> TablePlan:
     """Return the plan of a table as the source's catalog has it.
 
     Names, types and keys do not depend on the context.
+    Without `knows_keys` the description has none, and neither has the plan.
     """
     chained = apply_settings(
         task,
         (table.name.schema_name, table.name.table_name),
         [(column.name, value_type(column)) for column in selected_columns(task, table)],
-        primary_key=_travelling_key(task, table),
+        primary_key=_travelling_key(task, table) if knows_keys else None,
         context=context,
     )
     plan = _plan(task, table.name, chained, table.key_columns)

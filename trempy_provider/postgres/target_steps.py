@@ -158,14 +158,14 @@ def _limit_locking(session: Session, timeout: str) -> None:
 
 def _target_columns(task: ReplicationTask, state: TableState, known: KnownTable) -> Sequence[Column]:
     table = known.replicated(state.source_oid, state.source)
-    return target_columns(task, table, plan_table(task, table))
+    return target_columns(task, table, plan_table(task, table, knows_keys=False))
 
 
 def _refuse_unfitting_settings(task: ReplicationTask, state: TableState, known: KnownTable) -> None:
     """Raise SchemaChangeError when a filter or a transformation does not fit the new shape."""
     table = known.replicated(state.source_oid, state.source)
     try:
-        plan_table(task, table).require_complete()
+        plan_table(task, table, knows_keys=False).require_complete()
     except ConfigurationError as error:
         raise SchemaChangeError(
             f"source table {state.source} has changed, and the settings do not fit it any more: {error}",
