@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.support.replication import settings
 from trempy_provider.errors import FullLoadError
 
 LATIN = "é ß ÿ × \xa0 ¿ \xad tab\t back\\slash ' \" \x01"
@@ -112,18 +113,21 @@ def test_text_that_latin1_lacks_is_an_error_of_its_row_alone(databases, replicat
 
 @pytest.mark.pg(15)
 @pytest.mark.encodings("UTF8", "LATIN1")
-def test_load_of_text_that_latin1_lacks_fails_for_its_table_alone(databases, replicate):
+def test_load_of_text_that_latin1_lacks_stops_its_table_alone_or_leaves_out_its_row(databases, replicate):
     databases.source_admin.execute(
         "create table public.good (id int primary key, v text); create table public.bad (id int primary key, v text);"
         "insert into public.good values (1, 'ö'); insert into public.bad values (1, 'ö'), (2, '€')"
     )
-    replication = replicate("public.good", "public.bad")
+    rows = "select v from public.{} order by id"
+    replication = replicate("public.good", "public.bad", error_handling={"stop_if_insert_error": True})
     replication.setup()
 
     with pytest.raises(FullLoadError, match=r"public\.bad: .* has no equivalent in encoding"):
         replication.load()
+    assert databases.target.fetch_all(rows.format("good")) == [("ö",)]
+    assert databases.target.fetch_all(rows.format("bad")) == []
 
-    assert databases.target.fetch_all("select v from public.good") == [("ö",)]
-    databases.source_admin.execute("update public.bad set v = 'EUR' where id = 2")
+    replication.change_settings(settings(replication.task.task_name, ["public.good", "public.bad"]))
     replication.load()
-    assert databases.target.fetch_all("select v from public.bad order by id") == [("ö",), ("EUR",)]
+    assert databases.target.fetch_all(rows.format("bad")) == [("ö",)]
+    assert [error[2] for error in replication.errors()] == ["22P05"]

@@ -220,7 +220,9 @@ def test_failing_copies_are_told_and_recorded_leave_others_alone_and_are_resumed
             f"insert into public.{name} select g, g % 3 from generate_series(1, 100) g" for name in names
         )
     )
-    replication = replicate(*(f"public.{name}" for name in names))
+    replication = replicate(
+        *(f"public.{name}" for name in names), error_handling={"stop_if_insert_error": True}
+    )
     replication.setup()
     databases.target_admin.execute("create unique index one_v on public.twice (v)")
     databases.target_admin.execute("alter table public.narrow drop column v")
