@@ -15,7 +15,7 @@ from trempy_provider.postgres.session import Session
 from trempy_provider.postgres.source_facts import SourceFacts, read_facts_payload
 from trempy_provider.postgres.tables import quote_name
 from trempy_provider.postgres.types import TypeGap, add_labels_sql, add_missing_labels, find_type_gaps
-from trempy_provider.replication.table_facts import is_facts
+from trempy_provider.replication.table_facts import are_told
 
 
 class EnumLabels:
@@ -35,7 +35,7 @@ class EnumLabels:
         if self._policy is SchemaEvolution.IGNORE:
             return
         for payload in payloads:
-            if payload[:1] == b"M" and is_facts(payload):
+            if payload[:1] == b"M" and are_told(payload):
                 self._prepare(payload)
 
     def _prepare(self, payload: bytes) -> None:

@@ -28,6 +28,9 @@ from trempy_provider.postgres.tables import QualifiedName
 from trempy_provider.replication.changes import Change, Operation, Shape
 from trempy_provider.replication.transactions import read_transactions
 
+_RUN_CHANGES = 10_000
+_RUN_BYTES = 4 * 1024 * 1024
+
 
 @dataclass(frozen=True, slots=True)
 class ReplayedCounts:
@@ -99,25 +102,31 @@ class _Replayer:
         self._table = read_target_table(session, into)
         self._text_collation = read_text_collation(session, task.task_name)
         self._projections: dict[tuple[bytes, ...], Projection] = {}
+        self._run: list[Change] = []
+        self._run_bytes = 0
 
     def write(self, changes: Sequence[Change]) -> None:
-        run: list[Change] = []
+        """Write changes, those of several transactions at once."""
         for change in changes:
-            if run and (change.operation is Operation.TRUNCATE or change.shapes != run[0].shapes):
-                self._write_run(run)
-                run = []
+            if self._run and (change.operation is Operation.TRUNCATE or change.shapes != self._run[0].shapes):
+                self._write_run()
             if change.operation is Operation.TRUNCATE:
                 self._truncate(change)
-            else:
-                run.append(change)
-        if run:
-            self._write_run(run)
+                continue
+            self._run.append(change)
+            self._run_bytes += len(change.payload)
+            if len(self._run) >= _RUN_CHANGES or self._run_bytes >= _RUN_BYTES:
+                self._write_run()
 
     def close(self) -> None:
-        """Drop the temporary tables: the session may replay again."""
+        """Write what is left, and drop the temporary tables: the session may replay again."""
+        self._write_run()
         self._writer.forget()
 
-    def _write_run(self, run: list[Change]) -> None:
+    def _write_run(self) -> None:
+        run, self._run, self._run_bytes = self._run, [], 0
+        if not run:
+            return
         with naming_table_of(str(self._target), run):
             self._writer.write(self._projection(run[0].shapes[0]), run)
         for change in run:

@@ -34,12 +34,12 @@ class FactsReader:
         """Mask what is told of tables, which the settings know by these names."""
         self._masks = FactMasks(self._task, known_as, read_salts(self._task, self._source))
 
-    def read(self, oid: int, xid: int, *, is_committed: bool) -> bytes:
-        """Return the facts of a table described in a transaction, as a payload.
+    def read(self, oid: int, xid: int) -> bytes:
+        """Return the facts of a table described in a committed transaction, as a payload.
 
-        The walsender may send a committed transaction a moment before other sessions see what it did.
+        The walsender may send it a moment before other sessions see what it did.
         """
-        deadline = time.monotonic() + (_PATIENCE_SECONDS if is_committed else 0.0)
+        deadline = time.monotonic() + _PATIENCE_SECONDS
         facts = self._read(oid, xid)
         while not facts.includes_transaction and time.monotonic() < deadline:
             time.sleep(_POLL_SECONDS)

@@ -41,7 +41,7 @@ from trempy_provider.replication.open_transactions import (
     refuse_nesting,
 )
 from trempy_provider.replication.payload_buffers import Contents, TransactionBuffer, WholeTransactions
-from trempy_provider.replication.table_facts import ReadFacts
+from trempy_provider.replication.table_facts import ReadFacts, facts_to_be_told
 
 _ROW_CHANGES = frozenset({b"I", b"U", b"D"})
 _NOTHING = Contents((), 0)
@@ -187,8 +187,9 @@ class BatchBuilder:
     def _describe(self, payload: bytes) -> list[Batch]:
         transaction, _, payload = self._placed(payload)
         if self._read_facts is not None:
-            oid, is_committed = int.from_bytes(payload[1:5], "big"), transaction.begin is not None
-            facts = self._read_facts(oid, transaction.xid, is_committed=is_committed)
+            oid = int.from_bytes(payload[1:5], "big")
+            in_progress = transaction.begin is None
+            facts = facts_to_be_told(oid) if in_progress else self._read_facts(oid, transaction.xid)
             self._descriptions.add_type(facts)
         self._descriptions.add(transaction, payload)
         return self._cut_if_full(transaction)
@@ -243,10 +244,7 @@ class BatchBuilder:
     def _tell_facts_anew(self, transaction: OpenTransaction) -> None:
         """Tell, now that the catalog shows it, what a transaction that was in progress has done to tables."""
         if self._read_facts is not None and not transaction.is_left_out:
-            facts = {
-                oid: self._read_facts(oid, transaction.xid, is_committed=True)
-                for oid in transaction.descriptions
-            }
+            facts = {oid: self._read_facts(oid, transaction.xid) for oid in transaction.descriptions}
             transaction.correct_facts(facts)
 
     def _abort_streamed(self, payload: bytes) -> list[Batch]:

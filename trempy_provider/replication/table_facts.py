@@ -1,8 +1,8 @@
 """Payloads of our own that tell of a table what its description in the stream does not.
 
 They are logical messages, which every reader of pgoutput passes over, and stand before the description.
-While a transaction is in progress on the source, the catalog does not show what it has done; so what was
-told in it is told anew when it commits.
+While a transaction is in progress on the source, the catalog does not show what it has done, and reading it
+may have to wait for the transaction's locks; so nothing is told until it commits.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Protocol
 
 from trempy_provider.replication import pgoutput
-from trempy_provider.replication.lsn import Lsn
+from trempy_provider.replication.lsn import NO_LSN, Lsn
 from trempy_provider.replication.messages import LogicalMessage
 
 _PREFIX = "trempy.table."
@@ -22,8 +22,8 @@ _NUMBER_START = _PREFIX_START + len(_PREFIX)
 class ReadFacts(Protocol):
     """Whoever can ask the source."""
 
-    def __call__(self, oid: int, xid: int, *, is_committed: bool) -> bytes:
-        """Return the facts of a table that is described in transaction `xid`, as a payload."""
+    def __call__(self, oid: int, xid: int) -> bytes:
+        """Return the facts of a table that is described in committed transaction `xid`, as a payload."""
 
 
 def encode_facts(oid: int, lsn: Lsn, content: bytes) -> bytes:
@@ -32,9 +32,19 @@ def encode_facts(oid: int, lsn: Lsn, content: bytes) -> bytes:
     return pgoutput.encode_logical_message(message)
 
 
+def facts_to_be_told(oid: int) -> bytes:
+    """Return the payload in whose place the facts of a table come when the transaction commits."""
+    return encode_facts(oid, NO_LSN, b"")
+
+
 def is_facts(payload: bytes) -> bool:
     """Tell whether a payload is one of these."""
     return payload[:1] == b"M" and payload.startswith(_PREFIX.encode(), _PREFIX_START)
+
+
+def are_told(payload: bytes) -> bool:
+    """Tell whether a payload is one of these and says something already."""
+    return is_facts(payload) and payload != facts_to_be_told(_oid(payload))
 
 
 def decode_facts(payload: bytes) -> tuple[Lsn, bytes]:
