@@ -11,7 +11,7 @@ WORKERS ?= $(shell echo $$(($$(nproc) + 1)))
 export PYTHONDONTWRITEBYTECODE := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help print-python venv servers unit test lint types contracts demo demo-down constraints reference dist clean
+.PHONY: help print-python venv servers unit test soak lint types contracts demo demo-down constraints reference dist clean
 
 help:  ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -32,6 +32,10 @@ unit: venv  ## run the tests that need no server
 
 test: venv servers  ## run every test (WORKERS=1: one after the other)
 	@$(BIN)/python -m sandbox.supervise $(PYTEST) -n $(WORKERS) $(ARGS)
+
+soak: venv servers  ## run the model test for MINUTES=20 (SEED=… of a former report)
+	@$(BIN)/python -m sandbox.supervise $(PYTEST) tests/model -p no:randomly \
+		--model-minutes $(or $(MINUTES),20) $(if $(SEED),--model-seed $(SEED)) $(ARGS)
 
 lint: venv  ## check style and format
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .

@@ -31,6 +31,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("servers")
     group.addoption("--pg-source", type=int, help="PostgreSQL major version of the source (default: lowest)")
     group.addoption("--pg-target", type=int, help="PostgreSQL major version of the target (default: lowest)")
+    group = parser.getgroup("model")
+    group.addoption(
+        "--model-minutes", type=float, default=2, help="how long the model test runs (default: 2)"
+    )
+    group.addoption("--model-seed", help="the seed of a former run, or of one of its episodes")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -33,6 +33,7 @@ class Step:
 CAPTURE = (
     Step("slot and progress read; the slot is free", "after", f"{JOBS}.capture:find_starting_point"),
     Step("publisher open; no stream", "before", f"{JOBS}.capture:open_stream"),
+    Step("the only capture; no stream", "after", f"{JOBS}.capture:hold_capture_lock"),
     Step("stream open; not counted", "after", f"{JOBS}.capture:open_stream"),
     Step("start of capture counted; nothing read", "after", f"{JOBS}.capture:begin_capture_session"),
     Step("position repeated to the slot; nothing read", "after", f"{POSTGRES}.stream:ChangeStream.confirm"),

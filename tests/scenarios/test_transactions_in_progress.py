@@ -234,3 +234,20 @@ def test_commit_is_refused_when_a_chunk_is_missing(followed, databases):
 
     stop.set()
     captured.result()
+
+
+@pytest.mark.pg(15, 16, 18)
+def test_transaction_that_was_rolled_back_before_it_was_read_leaves_nothing(followed, databases):
+    """PostgreSQL 18 does not send what it knows to be rolled back, but tells that it is."""
+    with transactions(databases, 1) as (cursor,):
+        cursor.execute("savepoint a")
+        insert(cursor, 10_000)
+        cursor.execute("release a; savepoint b")
+        insert(cursor, 20_000)
+        cursor.execute("rollback")
+        cursor.execute("insert into public.log (who) values ('after')")
+
+    followed.catch_up()
+
+    followed.assert_equal()
+    assert_nothing_held(followed)

@@ -101,8 +101,8 @@ class Proxy:
         """Let the server's answers pass again."""
         self.release()
 
-    def set_trap(self, trap: Trap) -> Trap:
-        """Cut a connection at the moment the trap describes; one trap at a time."""
+    def set_trap(self, trap: Trap | None) -> Trap | None:
+        """Cut a connection at the moment the trap describes; one trap at a time, None for none."""
         with self._lock:
             self._trap = trap
         return trap

@@ -20,7 +20,7 @@ from tests.support.wait import wait_until
 from trempy_provider.broker.parameters import RabbitMqParameters
 from trempy_provider.broker.rabbitmq import RabbitMqBroker
 
-LEVEL_SECONDS = 90.0
+LEVEL_SECONDS = 120.0
 MARKERS = "public.markers"
 
 CREATE_TABLES = """

@@ -30,6 +30,7 @@ from trempy_provider.jobs.masking import names_by_oid, relation_masks
 from trempy_provider.jobs.outgoing import message_of
 from trempy_provider.jobs.starting_point import StartingPoint, find_starting_point
 from trempy_provider.jobs.table_watch import TableWatch
+from trempy_provider.postgres.capture_lock import end_stale_readers, hold_capture_lock
 from trempy_provider.postgres.checkpoints import advance_capture_progress, begin_capture_session
 from trempy_provider.postgres.facts_reader import FactsReader
 from trempy_provider.postgres.session import Endpoint, Session
@@ -138,14 +139,7 @@ class _Capture:
         try:
             find_starting_point(task.task_name, task.slot_name, source=source, target=self._target)
             self._publisher = broker.open_publisher()
-            self._stream = open_stream(
-                source,
-                job="capture",
-                slot_name=task.slot_name,
-                publication_name=task.publication_name,
-                in_progress=True,
-                local_only=task.captures_local_only,
-            )
+            self._stream = self._open_stream(source)
             # Only now is nobody else moving the slot, and starts of capture are counted in their order.
             session_number = begin_capture_session(self._target, task.task_name)
             point = _own_starting_point(
@@ -175,6 +169,24 @@ class _Capture:
         self._backlog = Backlog(self._target, task.task_name)
         now = time.monotonic()
         self._waiting_since = self._active_at = self._confirmed_at = self._idle_at = self._asked_at = now
+
+    def _open_stream(self, source: Endpoint) -> ChangeStream:
+        """Open the slot's stream; a reader that a process of ours left is ended, for the next attempt."""
+        task = self._task
+        is_the_only_one = hold_capture_lock(self._target, task.task_name)
+        try:
+            return open_stream(
+                source,
+                job="capture",
+                slot_name=task.slot_name,
+                publication_name=task.publication_name,
+                in_progress=True,
+                local_only=task.captures_local_only,
+            )
+        except SlotInUseError:
+            if is_the_only_one and end_stale_readers(source, task.slot_name):
+                logger.warning("task %s: the reader that an earlier process left is ended", task.task_name)
+            raise
 
     def __enter__(self) -> _Capture:
         return self

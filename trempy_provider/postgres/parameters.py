@@ -23,6 +23,8 @@ DEFAULT_OPTIONS = {
     "keepalives_idle": "30",
     "keepalives_interval": "10",
     "keepalives_count": "3",
+    # Keepalives do not count while something sent is not acknowledged; without this, that takes 15 minutes.
+    "tcp_user_timeout": "60000",
 }
 _IGNORED_OPTIONS = frozenset({"application_name", "fallback_application_name", "client_encoding", "options"})
 

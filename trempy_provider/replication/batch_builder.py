@@ -251,6 +251,9 @@ class BatchBuilder:
         message = pgoutput.decode(payload)
         assert isinstance(message, StreamAbort)
         self._refuse_nesting(f"transaction {message.xid} is rolled back")
+        if not self._in_progress.includes(message.xid):
+            # PostgreSQL 18 sends nothing of what it knows to be rolled back, but tells the end of its parts.
+            return []
         if message.subxid != message.xid:
             transaction = self._in_progress.find(message.xid)
             transaction.buffer.roll_back(message.subxid)

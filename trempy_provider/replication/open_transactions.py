@@ -106,6 +106,10 @@ class TransactionsInProgress:
             self._by_xid[xid] = OpenTransaction(xid, None)
         return self.find(xid)
 
+    def includes(self, xid: int) -> bool:
+        """Tell whether a transaction has had a segment and has not ended."""
+        return xid in self._by_xid
+
     def find(self, xid: int) -> OpenTransaction:
         """Return a transaction; raise ProtocolError when it has no segment."""
         try:
