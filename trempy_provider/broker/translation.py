@@ -88,6 +88,10 @@ def translating(doing: str) -> Iterator[None]:
         yield
     except DRIVER_ERRORS as error:
         raise translated(error, doing=doing) from error
+    except ValueError as error:
+        if not _is_lost_socket(error):
+            raise
+        raise translated(error, doing=doing) from error
 
 
 def translated(error: BaseException, *, doing: str) -> TrempyError:
@@ -113,6 +117,8 @@ def _translate(error: BaseException, *, prefix: str) -> BrokerError:
         return _translate_refusal(refusal, prefix=prefix)
     if isinstance(error, ssl.SSLError) and not isinstance(error, (ssl.SSLEOFError, ssl.SSLZeroReturnError)):
         return BrokerError(f"{prefix}: TLS failed: {error.strerror or error}", hint=TLS_HINT)
+    if _is_lost_socket(error):
+        return BrokerUnavailableError(f"{prefix}: the connection was lost")
     if isinstance(error, DRIVER_ERRORS):
         return BrokerUnavailableError(f"{prefix}: {_describe(error)}")
     return BrokerError(f"{prefix}: {type(error).__name__}: {error}")
@@ -125,6 +131,11 @@ def _translate_refusal(refusal: Refusal, *, prefix: str) -> BrokerError:
     if TOO_LARGE_TEXT in refusal.reply_text:
         return BrokerError(message, hint=TOO_LARGE_HINT)
     return ERRORS_BY_REPLY_CODE.get(refusal.reply_code, BrokerError)(message)
+
+
+def _is_lost_socket(error: BaseException) -> bool:
+    """Tell pika's ValueError for a connection that was lost before it looked at the socket."""
+    return isinstance(error, ValueError) and isinstance(error.__context__, OSError)
 
 
 def _root_cause(error: BaseException) -> BaseException:

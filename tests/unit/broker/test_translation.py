@@ -5,7 +5,7 @@ import ssl
 
 import pytest
 from pika import exceptions
-from pika.adapters.utils import connection_workflow
+from pika.adapters.utils import connection_workflow, io_services_utils
 
 from trempy_provider.broker.preflight import check_server
 from trempy_provider.broker.session import BrokerSession
@@ -136,3 +136,25 @@ def test_broker_without_quorum_queues_is_refused(version: str) -> None:
 
     with pytest.raises(BrokerError, match=rf"RabbitMQ {version}; quorum queues need RabbitMQ 3\.8"):
         check_server(session)
+
+
+def test_connection_lost_before_pika_has_looked_at_it_is_unavailable() -> None:
+    """Pika raises ValueError for a socket that was connected and is not any more."""
+    with (
+        socket.socket() as unconnected,
+        pytest.raises(BrokerUnavailableError, match="the connection was lost"),
+        translating("connect"),
+    ):
+        use(unconnected)
+
+
+def test_error_of_our_own_is_not_taken_for_the_brokers() -> None:
+    with pytest.raises(ValueError, match="ours"), translating("connect"):
+        raise ValueError("ours")
+
+
+def use(unconnected: socket.socket) -> None:
+    """Hand a socket to pika, as it does itself once the connection is made."""
+    io_services_utils._AsyncStreamConnector(
+        None, lambda: None, unconnected, None, None, lambda _outcome: None
+    )
