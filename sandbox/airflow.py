@@ -1,7 +1,9 @@
-"""A local Airflow: `airflow standalone` on SQLite (or another database), in its own home and session.
+"""A local Airflow: its four components on SQLite (or another database), in a home of their own.
 
-SIGTERM to `airflow standalone` alone orphans its children, which then keep its ports.
-So stop() ends every process of the family and returns when none is left.
+`airflow standalone` is not used: its log servers listen on all interfaces, and no setting changes that.
+The logs are read from the files, which are on the same machine.
+Components leave children behind that keep their ports, so stop() ends every process of their families and
+returns when none is left.
 """
 
 import base64
@@ -15,15 +17,32 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
+from typing import NoReturn
 
 from sandbox.airflow_api import AirflowApi, AirflowApiError
 from sandbox.ports import free_port
-from sandbox.processes import RECORD_SUFFIX, ServerProcess, running_pids, send_signal, start_server
+from sandbox.processes import (
+    POLL_SECONDS,
+    RECORD_SUFFIX,
+    ServerProcess,
+    end_processes,
+    running_pids,
+    send_signal,
+    start_server,
+)
 from sandbox.scratch import make_scratch_directory
 
 LOGIN = "admin"
 START_TIMEOUT_SECONDS = 300  # 20 s on two idle cores, 140 s beside eight busy processes
-COMPONENTS = frozenset({"metadatabase", "scheduler", "triggerer", "dag_processor"})
+COMMANDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "api-server": (),
+        "scheduler": ("--skip-serve-logs",),
+        "dag-processor": (),
+        "triggerer": ("--skip-serve-logs",),
+    }
+)
+HEALTHY_WHEN = frozenset({"metadatabase", "scheduler", "triggerer", "dag_processor"})
 
 
 class AirflowError(RuntimeError):
@@ -52,7 +71,7 @@ class AirflowServer:
         self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.login, self.password = LOGIN, password or secrets.token_hex(8)
-        self.log_path = self.home / "standalone.log"
+        self.log_path = self.home / "airflow.log"
         self.api = AirflowApi(self.url, login=self.login, password=self.password)
         self._environment = {
             **_base_environment(self.home),
@@ -70,20 +89,14 @@ class AirflowServer:
         self.home.mkdir(parents=True, exist_ok=True)
         _passwords_path(self.home).write_text(json.dumps({self.login: self.password}))
         _passwords_path(self.home).chmod(0o600)
-        self.start_component("standalone")
+        self._prepare_database()
+        for name in COMMANDS:
+            self.start_component(name)
         self._wait_until_healthy()
 
     def start_component(self, name: str) -> ServerProcess:
         """Start `airflow <name>` beside what runs already, such as a second `triggerer`."""
-        process = start_server(
-            [Path(sys.executable).parent / "airflow", name],
-            record_path=self.home / f"{name}-{len(self._processes)}{RECORD_SUFFIX}",
-            log_path=self.home / f"{name}.log",
-            environment=self._environment,
-            directory=self.home,
-        )
-        self._processes.append(process)
-        return process
+        return self._start(name, *COMMANDS[name])
 
     def kill_component(self, name: str) -> None:
         """End `airflow <name>` with SIGKILL: scheduler, dag-processor, api-server or triggerer."""
@@ -96,11 +109,18 @@ class AirflowServer:
 
     def kill_task(self, dag_id: str, run_id: str, task_id: str) -> int:
         """End the process in which a task instance runs with SIGKILL; return its pid."""
-        pid = self.api.task_instance(dag_id, run_id, task_id)["pid"]
-        if pid not in self.pids():
-            raise AirflowError(f"task {task_id} of {dag_id} runs in no process of this Airflow (pid {pid})")
+        pid = self._task_pid(dag_id, run_id, task_id)
         send_signal(pid, signal.SIGKILL)
-        return int(pid)
+        return pid
+
+    def terminate_task(self, dag_id: str, run_id: str, task_id: str) -> float:
+        """End the process in which a task instance runs with SIGTERM; return the seconds it took to end."""
+        pid = self._task_pid(dag_id, run_id, task_id)
+        started_at = time.monotonic()
+        send_signal(pid, signal.SIGTERM)
+        while running_pids({pid}):
+            time.sleep(POLL_SECONDS)
+        return time.monotonic() - started_at
 
     def pids(self) -> set[int]:
         """Return the pids of all living processes of this Airflow."""
@@ -108,8 +128,9 @@ class AirflowServer:
 
     def stop(self) -> None:
         """End every process and return when none is left; logs and database stay."""
-        for process in reversed(self._processes):
-            process.end(grace_seconds=5)
+        end_processes(self.pids)
+        for process in self._processes:
+            process.kill()  # nothing is left to kill; drops its record
         self._processes = []
 
     def remove(self) -> None:
@@ -117,23 +138,51 @@ class AirflowServer:
         self.stop()
         shutil.rmtree(self.home, ignore_errors=True)
 
+    def _task_pid(self, dag_id: str, run_id: str, task_id: str) -> int:
+        pid = self.api.task_instance(dag_id, run_id, task_id)["pid"]
+        if pid not in self.pids():
+            raise AirflowError(f"task {task_id} of {dag_id} runs in no process of this Airflow (pid {pid})")
+        return int(pid)
+
+    def _start(self, *arguments: str) -> ServerProcess:
+        process = start_server(
+            [Path(sys.executable).parent / "airflow", *arguments],
+            record_path=self.home / f"{arguments[0]}-{len(self._processes)}{RECORD_SUFFIX}",
+            log_path=self.log_path,
+            environment=self._environment,
+            directory=self.home,
+        )
+        self._processes.append(process)
+        return process
+
+    def _prepare_database(self) -> None:
+        migration = self._start("db", "migrate")
+        deadline = time.monotonic() + START_TIMEOUT_SECONDS
+        while migration.is_running():
+            if time.monotonic() > deadline:
+                self._give_up("its database was not ready in time")
+            time.sleep(POLL_SECONDS)
+        self._processes.remove(migration)
+        migration.kill()  # has ended; drops its record
+
     def _wait_until_healthy(self) -> None:
         deadline = time.monotonic() + START_TIMEOUT_SECONDS
         while unhealthy := self._unhealthy():
-            if time.monotonic() > deadline or not self._processes[0].is_running():
-                log = self.log_path.read_text(errors="replace")
-                self.stop()
-                raise AirflowError(
-                    f"Airflow did not start, not healthy: {', '.join(unhealthy)}\n{log[-4000:]}"
-                )
+            if time.monotonic() > deadline or not all(process.is_running() for process in self._processes):
+                self._give_up(f"not healthy: {', '.join(unhealthy)}")
             time.sleep(0.2)
+
+    def _give_up(self, reason: str) -> NoReturn:
+        log = self.log_path.read_text(errors="replace")
+        self.stop()
+        raise AirflowError(f"Airflow did not start, {reason}\n{log[-4000:]}")
 
     def _unhealthy(self) -> list[str]:
         try:
             health = self.api.health()
         except AirflowApiError:
             return ["api-server"]
-        return sorted(name for name in COMPONENTS if health.get(name, {}).get("status") != "healthy")
+        return sorted(name for name in HEALTHY_WHEN if health.get(name, {}).get("status") != "healthy")
 
 
 def _base_environment(home: Path) -> dict[str, str]:
@@ -168,8 +217,6 @@ def _settings(home: Path, dags_folder: Path, url: str, port: int) -> dict[str, s
         "API__BASE_URL": url,
         "API__SECRET_KEY": secrets.token_hex(32),
         "API_AUTH__JWT_SECRET": secrets.token_hex(32),
-        "LOGGING__WORKER_LOG_SERVER_PORT": free_port(),
-        "LOGGING__TRIGGER_LOG_SERVER_PORT": free_port(),
         "DAG_PROCESSOR__REFRESH_INTERVAL": 2,
         "DAG_PROCESSOR__BUNDLE_REFRESH_CHECK_INTERVAL": 1,
         "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": 2,

@@ -65,6 +65,10 @@ class AirflowApi:
         """PATCH a path below /api/v2."""
         return self._request("PATCH", f"/api/v2{path}", body)
 
+    def list_ui(self, path: str) -> list[Json]:
+        """GET a list that only Airflow's own UI asks for, below /ui."""
+        return list(self._request("GET", f"/ui{path}"))
+
     def dags(self) -> list[str]:
         """Return the ids of all DAGs."""
         return [dag["dag_id"] for dag in self.get("/dags", limit="200")["dags"]]

@@ -98,6 +98,21 @@ class Shop:
             what=f"{task_id} is {' or '.join(states)}",
         )
 
+    def wait_for_silence(self, dag_id: str, run_id: str) -> None:
+        """Wait until capture and apply have deferred."""
+        for task_id in ("capture", "apply"):
+            self.wait_for_state(dag_id, run_id, task_id, "deferred")
+
+    def links(self, dag_id: str, run_id: str, task_id: str) -> dict[str, Any]:
+        """Return the extra links of a task instance, as the UI shows them."""
+        return self.api.get(f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/links")["extra_links"]
+
+    def test_connection(self, conn_type: str, fields: Mapping[str, Any]) -> dict[str, Any]:
+        """Press "Test connection"."""
+        names = ("host", "port", "login", "password", "schema")
+        body = {name: fields[name] for name in names} | {"connection_id": "tested", "conn_type": conn_type}
+        return self.api.post("/connections/test", body)
+
     def wait_until_equal(self, *, timeout_seconds: float = 60) -> None:
         wait_until(self.is_equal, timeout_seconds=timeout_seconds, what="source and target are equal")
 
@@ -146,9 +161,9 @@ class Shop:
 @pytest.fixture
 def shop(databases: DatabasePair, rabbitmq_uri: str, airflow: AirflowServer) -> Iterator[Shop]:
     databases.source_admin.execute(SHOP)
-    airflow.api.set_connection("trempy_source", _connection(databases.source_uri, "postgres"))
-    airflow.api.set_connection("trempy_target", _connection(databases.target_uri, "postgres"))
-    broker = {**_connection(rabbitmq_uri, "rabbitmq"), "schema": "/"}
+    airflow.api.set_connection("trempy_source", connection_fields(databases.source_uri, "postgres"))
+    airflow.api.set_connection("trempy_target", connection_fields(databases.target_uri, "postgres"))
+    broker = {**connection_fields(rabbitmq_uri, "rabbitmq"), "schema": "/"}
     broker["extra"] = json.dumps({"management_url": "http://127.0.0.1:15672"})
     airflow.api.set_connection("trempy_broker", broker)
     shop = Shop(databases, airflow)
@@ -156,7 +171,7 @@ def shop(databases: DatabasePair, rabbitmq_uri: str, airflow: AirflowServer) -> 
     shop.end()
 
 
-def _connection(uri: str, conn_type: str) -> dict[str, Any]:
+def connection_fields(uri: str, conn_type: str) -> dict[str, Any]:
     parts = urlsplit(uri)
     return {
         "conn_type": conn_type,

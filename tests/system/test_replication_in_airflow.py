@@ -1,12 +1,15 @@
 """The DAGs of dags/ in a real Airflow: scheduler, dag processor, triggerer and workers."""
 
+import signal
 import time
 
 import pytest
 
-from tests.system.conftest import wait_until
+from sandbox.processes import send_signal
+from tests.system.conftest import connection_fields, wait_until
 
 pytestmark = [pytest.mark.airflow, pytest.mark.timeout(600)]
+KILL_SECONDS = 5.0  # after that time Airflow kills a task that was asked to end
 EXAMPLES = {"trempy_example_full_load_by_hand", "trempy_example_cdc_by_hand", "trempy_example_report"}
 
 
@@ -65,8 +68,7 @@ def test_load_then_changes_through_deferrals_and_a_report_on_fresh_data(shop):
 
     shop.change("while running")
     shop.wait_until_equal()
-    for task_id in ("capture", "apply"):
-        shop.wait_for_state(dag_id, run_id, task_id, "deferred")
+    shop.wait_for_silence(dag_id, run_id)
     shop.change("while deferred")
     shop.wait_until_equal()
     report_run = shop.run("trempy_example_report")
@@ -76,6 +78,9 @@ def test_load_then_changes_through_deferrals_and_a_report_on_fresh_data(shop):
         f"shop.{name}": "ready" for name in ("customers", "orders", "products", "visits")
     }
     assert shop.api.xcom("trempy_example_report", report_run, "count_orders") == orders
+    assert shop.links("trempy_shop_full_load", load_run, "setup") == {
+        "RabbitMQ queue": "http://127.0.0.1:15672/#/queues/%2F/trempy_queue_shop"
+    }
 
 
 def test_task_that_only_loads_is_loaded_from_one_snapshot_and_again_by_each_run(shop, task_name):
@@ -114,12 +119,32 @@ def test_nothing_is_lost_or_doubled_by_killed_workers_a_cleared_task_and_a_pause
         shop.airflow.kill_task(dag_id, run_id, task_id)
         shop.change(f"after {task_id} is killed")
     shop.wait_until_equal(timeout_seconds=150)
+    tries = {i["task_id"]: i["try_number"] for i in shop.api.task_instances(dag_id, run_id)}
     shop.api.clear_task(dag_id, run_id, "capture")
     shop.change("after capture is cleared")
     shop.wait_until_equal(timeout_seconds=150)
     shop.api.set_paused(dag_id, paused=True)
     shop.change("while the DAG is paused")
     shop.wait_until_equal(timeout_seconds=150)  # the lease goes on
+
+    assert min(tries["capture"], tries["apply"]) >= 2  # both were tried again
+
+
+def test_tasks_that_are_asked_to_end_do_so_before_they_are_killed_and_are_tried_again(shop, task_name):
+    shop.define_task(task_name, idle_seconds=60)
+    shop.run(f"trempy_{task_name}_full_load")
+    dag_id, run_id = shop.start_cdc(task_name)
+    shop.change("in the first attempt")
+    shop.wait_until_equal()
+
+    seconds = {}
+    for task_id in ("capture", "apply"):
+        shop.wait_for_state(dag_id, run_id, task_id, "running")
+        seconds[task_id] = shop.airflow.terminate_task(dag_id, run_id, task_id)
+    shop.change("afterwards")
+
+    shop.wait_until_equal(timeout_seconds=150)
+    assert max(seconds.values()) < KILL_SECONDS, seconds
 
 
 def test_lease_ends_with_success_and_a_summary_and_the_next_one_begins(shop, task_name):
@@ -140,19 +165,22 @@ def test_lease_ends_with_success_and_a_summary_and_the_next_one_begins(shop, tas
     assert summary["segment_count"] >= 1
 
 
-def test_two_triggerers_lose_and_double_nothing(shop, task_name):
-    second = shop.airflow.start_component("triggerer")
+def test_two_triggerers_and_the_death_of_one_lose_and_double_nothing(shop, task_name):
+    first = shop.airflow.component_pids("triggerer")
+    shop.airflow.start_component("triggerer")
     shop.define_task(task_name, idle_seconds=1)
     shop.run(f"trempy_{task_name}_full_load")
     dag_id, run_id = shop.start_cdc(task_name)
 
     for number in range(2):
-        for task_id in ("capture", "apply"):
-            shop.wait_for_state(dag_id, run_id, task_id, "deferred")
+        shop.wait_for_silence(dag_id, run_id)
         shop.change(f"round {number}")
         shop.wait_until_equal()
-
-    second.end(grace_seconds=5)
+    shop.wait_for_silence(dag_id, run_id)
+    for pid in first:
+        send_signal(pid, signal.SIGKILL)
+    shop.change("while one triggerer is dead")
+    shop.wait_until_equal(timeout_seconds=150)
 
 
 def test_stop_that_needs_a_person_pauses_the_dag_and_says_why(shop, task_name):
@@ -177,14 +205,24 @@ def test_stop_that_needs_a_person_pauses_the_dag_and_says_why(shop, task_name):
     assert time.monotonic() - started_at < 120
 
 
-def test_connections_are_tested_by_airflow_itself(shop):
-    connection = shop.api.get("/connections/trempy_broker")
-    body = {
-        **{k: connection[k] for k in ("conn_type", "host", "port", "login", "schema")},
-        "connection_id": "tested",
+def test_connections_have_forms_and_are_tested_by_airflow_itself(shop):
+    pair = shop.pair
+    fields = {
+        "rabbitmq": shop.api.get("/connections/trempy_broker") | {"password": "wrong"},
+        "trempy_source": connection_fields(pair.source_admin_uri, "trempy_source"),  # no REPLICATION
+        "trempy_target": connection_fields(pair.target_uri, "trempy_target"),
     }
 
-    answer = shop.api.post("/connections/test", {**body, "password": "wrong"})
+    answers = {name: shop.test_connection(name, connection) for name, connection in fields.items()}
 
-    assert answer["status"] is False
-    assert "refused" in answer["message"]
+    assert {name: answer["status"] for name, answer in answers.items()} == {
+        "rabbitmq": False,
+        "trempy_source": False,
+        "trempy_target": True,
+    }
+    assert "refused" in answers["rabbitmq"]["message"]
+    assert "may not replicate" in answers["trempy_source"]["message"]
+    assert "can be a target" in answers["trempy_target"]["message"]
+    forms = {form["connection_type"]: form for form in shop.api.list_ui("/connections/hook_meta")}
+    assert {"ca_file", "server_name", "management_url"} <= forms["rabbitmq"]["extra_fields"].keys()
+    assert "sslmode" in forms["trempy_source"]["extra_fields"]

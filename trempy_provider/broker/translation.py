@@ -49,7 +49,10 @@ WORDS_BY_CLASS: Mapping[type[BaseException], str] = {
     TimeoutError: "no answer within the connection timeout",
     exceptions.AMQPHeartbeatTimeout: "the broker sent no heartbeat",
     exceptions.ConnectionBlockedTimeout: "the broker takes no messages now (a memory or disk alarm)",
-    exceptions.IncompatibleProtocolError: "the server closed the connection before it spoke AMQP 0-9-1",
+    exceptions.IncompatibleProtocolError: (
+        "the server closed the connection before it spoke AMQP 0-9-1"
+        " (as it does when its port expects TLS, or when it asks for a client's certificate)"
+    ),
     exceptions.StreamLostError: "the connection was lost",
 }
 

@@ -29,6 +29,17 @@ def cancelling(session: Session, stop: StopSignal) -> Iterator[None]:
         watcher.join()
 
 
+@contextmanager
+def stoppable(session: Session, stop: StopSignal) -> Iterator[None]:
+    """Cancel like `cancelling`; what the block raises after a stop becomes StoppedError."""
+    with cancelling(session, stop):
+        try:
+            yield
+        except TrempyError:
+            stop.raise_if_set()
+            raise
+
+
 def _cancel_when_stopped(session: Session, stop: StopSignal, done: threading.Event) -> None:
     while not done.wait(_LOOK_SECONDS):
         if stop.is_set():

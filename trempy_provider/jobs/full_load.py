@@ -27,6 +27,7 @@ from trempy_provider.errors import (
     SourceError,
     TargetSchemaError,
 )
+from trempy_provider.jobs.cancelling import stoppable
 from trempy_provider.jobs.lease import StopSignal
 from trempy_provider.jobs.loading.context import LoadContext
 from trempy_provider.jobs.loading.kept import keep_equal_tables
@@ -127,9 +128,10 @@ def full_load(
     stop = stop or StopSignal()
     read_salts(task, source)  # sooner than in the middle of the load
     with target.connect("full_load") as control:
-        states, ready_count = _claim_tables(control, task, tables, reload=reload)
-        _refuse_foreign_rows(control, task, states)
-        described = _describe(source, task, states)
+        with stoppable(control, stop):
+            states, ready_count = _claim_tables(control, task, tables, reload=reload)
+            _refuse_foreign_rows(control, task, states)
+        described = _describe(source, task, states, stop)
         stop.raise_if_set()
         context = LoadContext(
             task,
@@ -191,10 +193,12 @@ def _refuse_foreign_rows(control: Session, task: ReplicationTask, states: Sequen
         )
 
 
-def _describe(source: Endpoint, task: ReplicationTask, states: Sequence[TableState]) -> dict[int, Table]:
+def _describe(
+    source: Endpoint, task: ReplicationTask, states: Sequence[TableState], stop: StopSignal
+) -> dict[int, Table]:
     """Describe the tables, and let the publication have them whole before the snapshot is taken."""
     oids = {state.source_oid for state in states}
-    with source.connect("full_load") as session:
+    with source.connect("full_load") as session, stoppable(session, stop):
         tables = read_tables(session, [state.source for state in states])
         if task.captures_changes:
             publish_whole(session, task, [table for table in tables if table.oid in oids])

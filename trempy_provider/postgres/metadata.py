@@ -206,7 +206,7 @@ def _missing_migrations(present: list[str]) -> list[str]:
 
 def available_migrations() -> list[str]:
     """Return the names of this version's migrations, in their order."""
-    folder = files("trempy_provider.postgres").joinpath("sql", "migrations")
+    folder = files("trempy_provider.postgres") / "sql" / "migrations"
     return sorted(
         entry.name.removesuffix(".sql") for entry in folder.iterdir() if entry.name.endswith(".sql")
     )

@@ -256,4 +256,5 @@ class Session:
 @cache
 def static_sql(name: str) -> str:
     """Return the text of `postgres/sql/<name>.sql`."""
-    return files("trempy_provider.postgres").joinpath("sql", f"{name}.sql").read_text(encoding="utf-8")
+    query = files("trempy_provider.postgres") / "sql" / f"{name}.sql"
+    return query.read_text(encoding="utf-8")

@@ -124,7 +124,8 @@ class PayloadTable:
 def _numbers_at_any_byte(body: bytes, kind: str) -> NDArray[np.int64]:
     """View a body as numbers that begin at each of its bytes."""
     size = np.dtype(kind).itemsize
-    return np.ndarray((len(body) - size + 1,), dtype=kind, buffer=body, strides=(1,))
+    numbers: NDArray[np.int64] = np.ndarray((len(body) - size + 1,), dtype=kind, buffer=body, strides=(1,))
+    return numbers
 
 
 def _require(holds: Flags, oid: int) -> None:

@@ -81,7 +81,8 @@ def _gathered(source: Bytes, starts: Places, lengths: Places) -> Bytes:
     flat_lengths = lengths.ravel()
     ends = np.cumsum(flat_lengths)
     shift = np.repeat(starts.ravel() - (ends - flat_lengths), flat_lengths)
-    return source[shift + np.arange(len(shift))]
+    gathered: Bytes = source[shift + np.arange(len(shift))]
+    return gathered
 
 
 def _rows_with_special_bytes(body: Bytes, lengths: Places, expected: Places) -> Flags:

@@ -1,4 +1,5 @@
 import json
+import socket
 
 import pytest
 from airflow.sdk import DAG
@@ -110,9 +111,17 @@ def test_worker_of_another_dag_reads_nothing(variables, monkeypatch):
 
 def test_parsing_opens_no_connection(variables, monkeypatch):
     variables.add(make_settings("first"))
-    monkeypatch.setattr("socket.socket.connect", lambda *_: pytest.fail("a connection was opened"))
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.setblocking(False)
+        host, port = listener.getsockname()
+        for name, scheme in (("SOURCE", "postgres"), ("TARGET", "postgres"), ("BROKER", "rabbitmq")):
+            monkeypatch.setenv(f"AIRFLOW_CONN_TREMPY_{name}", f"{scheme}://a:b@{host}:{port}/c")
 
-    assert build_dags()
+        dags = build_dags()
+
+        with pytest.raises(BlockingIOError):  # nobody has called
+            listener.accept()
+    assert len(dags) == 2
 
 
 def test_tasks_come_from_a_folder_where_there_are_no_variables(variables, monkeypatch, tmp_path):

@@ -1,5 +1,7 @@
 import json
 import threading
+import time
+from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
 from types import SimpleNamespace
 
@@ -7,6 +9,7 @@ import pytest
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, TaskDeferred
 
 from tests.integration.airflow.conftest import make_settings
+from tests.support.databases import connect
 from trempy_provider.operators.apply import TrempyApplyOperator
 from trempy_provider.operators.capture import TrempyCaptureOperator
 from trempy_provider.operators.full_load import TrempyFullLoadOperator
@@ -16,6 +19,7 @@ from trempy_provider.operators.status import TrempyStatusOperator
 from trempy_provider.operators.tables import TrempyTablesOperator
 from trempy_provider.operators.teardown import TrempyTeardownOperator
 
+BUSY_SECONDS = 1.0  # what a busy machine may add
 ORDERS = "create table public.orders (id bigint primary key, note text)"
 
 
@@ -25,6 +29,15 @@ def _context(**params):
 
 def _rows(database):
     return database.fetch_all("select id, note from public.orders order by id")
+
+
+@contextmanager
+def locked(database, table):
+    """Keep everybody else from reading a table."""
+    with connect(database.uri) as connection, connection.cursor() as cursor:
+        cursor.execute(f"begin; lock table {table}")
+        yield
+        cursor.execute("rollback")
 
 
 @pytest.fixture
@@ -138,14 +151,25 @@ def test_lease_without_deferral_streams_until_its_end(orders, task_name):
     assert summary["end_reason"] == "deadline"
 
 
-def test_killed_task_ends_and_is_tried_again(orders, run, settings):
+@pytest.mark.parametrize("job", [TrempyCaptureOperator, TrempyApplyOperator, TrempyFullLoadOperator])
+def test_killed_task_ends_within_two_seconds_and_is_tried_again(orders, run, settings, job):
     run(TrempySetupOperator)
-    operator = TrempyCaptureOperator(task_id="tested", settings=settings, deferrable=False)
+    waits = {} if job is TrempyFullLoadOperator else {"deferrable": False}
+    operator = job(task_id="tested", settings=settings, **waits)
+    killed_at = []
 
-    threading.Timer(1.0, operator.on_kill).start()
-    with pytest.raises(AirflowException, match="stopped") as caught:
-        operator.execute(_context())
+    def kill():
+        killed_at.append(time.monotonic())
+        operator.on_kill()
 
+    timer = threading.Timer(2.0, kill)
+    with locked(orders.source_admin, "public.orders"):  # a load waits for it; capture and apply do not care
+        timer.start()
+        with pytest.raises(AirflowException, match="stopped") as caught:
+            operator.execute(_context())
+        ended_at = time.monotonic()
+
+    assert ended_at - killed_at[0] < 2 + BUSY_SECONDS
     assert not isinstance(caught.value, AirflowFailException)
 
 

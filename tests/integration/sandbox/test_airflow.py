@@ -7,6 +7,7 @@ import pytest
 
 from sandbox.airflow import AirflowServer
 from sandbox.processes import running_pids
+from tests.support.listening import listening_hosts
 from tests.support.servers import start_whole
 from tests.support.wait import wait_until
 
@@ -59,6 +60,24 @@ def test_killed_task_fails(airflow: AirflowServer) -> None:
     airflow.kill_task("greeting", run_id, "greet")
 
     assert airflow.api.wait_for_run("greeting", run_id, timeout_seconds=180) == "failed"
+
+
+@pytest.mark.timeout(600)
+def test_log_of_a_running_task_is_read_without_a_log_server(airflow: AirflowServer) -> None:
+    run_id = airflow.api.trigger("greeting", {"seconds": 120})
+    wait_until(lambda: _is_running(airflow, run_id), timeout_seconds=180, what="the task to run")
+
+    wait_until(
+        lambda: "greet" in airflow.api.task_log("greeting", run_id, "greet"),
+        timeout_seconds=60,
+        what="the log of the running task",
+    )
+
+    airflow.kill_task("greeting", run_id, "greet")
+
+
+def test_nothing_can_be_reached_from_other_machines(airflow: AirflowServer) -> None:
+    assert listening_hosts(airflow.pids()) == {"127.0.0.1"}
 
 
 @pytest.mark.timeout(600)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 
 from trempy_provider.errors import SourceUnavailableError, TargetError, TrempyError
+from trempy_provider.jobs.cancelling import stoppable
 from trempy_provider.jobs.loading.context import LoadContext
 from trempy_provider.jobs.loading.queue import Work
 from trempy_provider.jobs.loading.records import LoadRecords
@@ -70,7 +71,8 @@ def _run_round(
     """Load tables from one snapshot, as far as it carries."""
     with closing(open_load_snapshot(context)) as snapshot:
         records.record_snapshot(loads, snapshot.lsn)
-        work = [work for load in loads for work in _plan_work(context, load, snapshot)]
+        with stoppable(snapshot.keeper, context.stop):
+            work = [work for load in loads for work in _plan_work(context, load, snapshot)]
         stream_count = max(1, min(context.task.full_load.parallel_streams, len(work)))
         LoadStreams(context, snapshot, work).run(stream_count, on_tick=tick)
 
@@ -82,6 +84,7 @@ def _plan_work(context: LoadContext, load: TableLoad, snapshot: LoadSnapshot) ->
     except SourceUnavailableError:
         raise
     except TrempyError as error:
+        context.stop.raise_if_set()
         load.fail(error)
         return []
     parts = plan_parts(leaves, split_bytes=context.task.full_load.split_bytes)
