@@ -212,16 +212,13 @@ def _valid_tasks() -> Iterator[ReplicationTask]:
 
 def _load_all() -> Iterator[tuple[ReplicationTask | None, TrempyError | None]]:
     """Yield each task, or the error that stands in its place."""
-    try:
-        found = find_all_settings()
-    except TrempyError as error:
-        yield None, error
-        return
-    for settings in found:
+    for settings in find_all_settings():
         yield _load(settings)
 
 
-def _load(settings: SettingsText) -> tuple[ReplicationTask | None, TrempyError | None]:
+def _load(settings: SettingsText | SettingsError) -> tuple[ReplicationTask | None, TrempyError | None]:
+    if isinstance(settings, SettingsError):
+        return None, settings
     try:
         return settings.load(), None
     except TrempyError as error:

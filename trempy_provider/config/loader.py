@@ -20,12 +20,12 @@ from trempy_provider.config.transformations import TableTransformation
 from trempy_provider.config.wording import ROOT_PATH, show
 from trempy_provider.errors import FieldProblem, SettingsError
 
-__all__ = ["load_task", "load_tasks", "task_json_schema"]
+__all__ = ["load_task", "split_tasks", "task_json_schema"]
 
 _Model = TypeVar("_Model", bound=SettingsModel)
 
 
-def load_task(settings: str | bytes | Mapping[str, object], *, origin: str) -> ReplicationTask:
+def load_task(settings: object, *, origin: str) -> ReplicationTask:
     """Return the task; `origin` names the file or Variable in errors.
 
     Raises SettingsError with every problem, one in a line: its path, what was seen and what is allowed.
@@ -41,39 +41,22 @@ def load_task(settings: str | bytes | Mapping[str, object], *, origin: str) -> R
     return task
 
 
-def load_tasks(
-    settings: str | bytes | Mapping[str, object], *, origin: str
-) -> dict[str, ReplicationTask | SettingsError]:
-    """Return the tasks of an object that holds many by name; the error of a task stands in its place.
+def split_tasks(settings: object, *, origin: str) -> dict[str, object]:
+    """Return the settings of each task of an object that holds many by name; they are not validated yet.
 
     Raises SettingsError if the whole is not a JSON object.
     """
     value = _as_value(settings, origin=origin)
     if not isinstance(value, Mapping):
-        raise _settings_error([_wrong_root(value)], origin=origin)
+        expected = "an object that holds the settings of each task by its name"
+        raise _settings_error([FieldProblem(ROOT_PATH, "wrong type", show(value), expected)], origin=origin)
     repeated = next((p for p in repeated_keys(value) if p.path in value), None)
     if repeated is not None:
         raise _settings_error([repeated], origin=origin)
-    return {name: _named_task(name, task, origin=origin) for name, task in value.items()}
+    return dict(value)
 
 
-def _named_task(name: str, settings: object, *, origin: str) -> ReplicationTask | SettingsError:
-    origin = f"{origin}, task {name}"
-    if not isinstance(settings, Mapping):
-        return _settings_error([_wrong_root(settings)], origin=origin)
-    try:
-        task = load_task(settings, origin=origin)
-    except SettingsError as error:
-        return error
-    if task.task_name != name:
-        problem = FieldProblem(
-            "task.task_name", "differs from the name it is kept under", show(task.task_name), name
-        )
-        return _settings_error([problem], origin=origin)
-    return task
-
-
-def _as_value(settings: str | bytes | Mapping[str, object], *, origin: str) -> object:
+def _as_value(settings: object, *, origin: str) -> object:
     if not isinstance(settings, str | bytes):
         return dict(settings) if isinstance(settings, Mapping) else settings
     try:

@@ -7,16 +7,14 @@ Where a name is found in several places, the first of these counts.
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from airflow.sdk import Variable
 
-from trempy_provider.config.loader import load_task
+from trempy_provider.config.loader import load_task, split_tasks
 from trempy_provider.config.task import ReplicationTask
 from trempy_provider.config.unsupported import find_unsupported
 from trempy_provider.errors import ConfigurationError, FieldProblem, SettingsError, UnsupportedOptionError
@@ -33,7 +31,7 @@ class SettingsText:
 
     task_name: str
     origin: str  # the Variable or file, for messages
-    text: str | Mapping[str, Any]
+    text: object  # JSON text, or what was parsed of a larger one
 
     def load(self) -> ReplicationTask:
         """Validate; raise ConfigurationError subclasses that name the origin and the field."""
@@ -64,15 +62,17 @@ def find_settings(task_name: str) -> SettingsText:
     )
 
 
-def find_all_settings() -> list[SettingsText]:
-    """Return the settings of all tasks, ordered by name.
-
-    Raise SettingsError when the Variable `trempy_tasks` is no object of tasks.
-    """
+def find_all_settings() -> list[SettingsText | SettingsError]:
+    """Return the settings of all tasks, ordered by name, and the errors of places that cannot be read."""
     found: dict[str, SettingsText] = {}
-    for settings in (*_read_task_variables(), *_read_all_tasks_variable(), *_read_folder()):
-        found.setdefault(settings.task_name, settings)
-    return [found[name] for name in sorted(found)]
+    errors: list[SettingsError] = []
+    for read_place in (_read_task_variables, _read_all_tasks_variable, _read_folder):
+        try:
+            for settings in read_place():
+                found.setdefault(settings.task_name, settings)
+        except SettingsError as error:
+            errors.append(error)
+    return [*errors, *(found[name] for name in sorted(found))]
 
 
 def refuse_unsupported(task: ReplicationTask, *, origin: str) -> None:
@@ -108,18 +108,8 @@ def _read_all_tasks_variable() -> Iterator[SettingsText]:
     if not text:
         return
     origin = f"Variable {ALL_TASKS_VARIABLE}"
-    for task_name, settings in sorted(_parse_tasks(text, origin=origin).items()):
+    for task_name, settings in sorted(split_tasks(text, origin=origin).items()):
         yield SettingsText(task_name, f"{origin}, task {task_name}", settings)
-
-
-def _parse_tasks(text: str, *, origin: str) -> Mapping[str, Any]:
-    try:
-        tasks = json.loads(text)
-    except ValueError as error:
-        raise SettingsError(f"{origin}: not JSON: {error}") from error
-    if not isinstance(tasks, dict):
-        raise SettingsError(f"{origin}: expected an object of tasks by name, found {type(tasks).__name__}")
-    return tasks
 
 
 def _read_folder() -> Iterator[SettingsText]:
@@ -127,4 +117,7 @@ def _read_folder() -> Iterator[SettingsText]:
     if not folder:
         return
     for path in sorted(Path(folder).glob("*.json")):
-        yield SettingsText(path.stem, f"file {path}", path.read_text(encoding="utf-8"))
+        try:
+            yield SettingsText(path.stem, f"file {path}", path.read_bytes())
+        except OSError as error:
+            raise SettingsError(f"file {path}: cannot be read: {error.strerror}") from error

@@ -127,19 +127,38 @@ def test_parsing_opens_no_connection(variables, monkeypatch):
 def test_tasks_come_from_a_folder_where_there_are_no_variables(variables, monkeypatch, tmp_path):
     (tmp_path / "first.json").write_text(json.dumps(make_settings("first")))
     (tmp_path / "second.json").write_text(json.dumps(make_settings("other")))
+    (tmp_path / "third.json").write_bytes(b"\xff")
     monkeypatch.setenv("TREMPY_TASKS_FOLDER", str(tmp_path))
 
     assert set(build_dags()) == {"trempy_first_full_load", "trempy_first_cdc"}
-    with pytest.raises(SettingsError, match=r"second\.json: task\.task_name"):
+    with pytest.raises(SettingsError, match=r"(?s)second\.json: task\.task_name.*third\.json.*not UTF-8"):
         raise_settings_errors()
 
 
-def test_list_of_all_tasks_that_is_no_object_is_an_error(variables):
-    variables.values["trempy_tasks"] = "[1]"
+@pytest.mark.parametrize("text", ["[1]", "{", '{"second": {}, "second": {}}'])
+def test_variable_of_all_tasks_that_cannot_be_read_leaves_the_others_alone(variables, text):
+    variables.add(make_settings("first"))
+    variables.values["trempy_tasks"] = text
 
-    assert build_dags() == {}
+    assert set(build_dags()) == {"trempy_first_full_load", "trempy_first_cdc"}
     with pytest.raises(SettingsError, match="Variable trempy_tasks"):
         raise_settings_errors()
+
+
+def test_broken_tasks_of_the_variable_of_all_tasks_are_named_and_leave_the_others_alone(variables):
+    tasks = {name: make_settings(name) for name in ("orders", "renamed")}
+    text = json.dumps({**tasks, "list": []}).replace('"renamed",', '"other",')
+    twice = json.dumps(make_settings("twice")).replace(
+        '"task_name"', '"owner": "a", "owner": "b", "task_name"'
+    )
+    variables.values["trempy_tasks"] = f'{text[:-1]}, "twice": {twice}}}'
+
+    assert set(build_dags()) == {"trempy_orders_full_load", "trempy_orders_cdc"}
+    with pytest.raises(SettingsError) as caught:
+        raise_settings_errors()
+
+    for problem in ("task renamed: task.task_name is 'other'", "task list: ", "task.owner: is written twice"):
+        assert problem in str(caught.value)
 
 
 def test_dags_carry_what_the_settings_say():

@@ -8,7 +8,7 @@ from typing import get_args
 import pytest
 
 from trempy_provider.config.filters import FilterSettings
-from trempy_provider.config.loader import load_task, load_tasks
+from trempy_provider.config.loader import load_task, split_tasks
 from trempy_provider.config.operations import ColumnOperation, FormatDate, MathExpression, ValueOperation
 from trempy_provider.config.task import (
     ApplyModeName,
@@ -219,25 +219,11 @@ def test_thousands_of_tables_and_filters_are_checked_in_no_time() -> None:
     assert len(task.filters) == 3000
 
 
-def test_one_broken_task_among_many_leaves_the_others_alone() -> None:
-    broken = {**MINIMAL, "task": {"task_name": "broken", "owner": 5}}
-    renamed = {**MINIMAL, "task": {"task_name": "other"}}
-    text = json.dumps({"orders": MINIMAL, "broken": broken, "renamed": renamed, "list": []})
-
-    tasks = load_tasks(text, origin="Variable trempy_tasks")
-
-    assert isinstance(tasks["orders"], ReplicationTask)
-    assert "Variable trempy_tasks, task broken" in str(tasks["broken"])
-    assert "task.owner" in str(tasks["broken"])
-    assert "task.task_name" in str(tasks["renamed"])
-    assert isinstance(tasks["list"], SettingsError)
-
-
 def test_many_tasks_are_an_object_in_which_no_name_is_repeated() -> None:
     with pytest.raises(SettingsError, match="wrong type"):
-        load_tasks("[]", origin="Variable trempy_tasks")
+        split_tasks("[]", origin="Variable trempy_tasks")
     with pytest.raises(SettingsError, match="orders: is written twice"):
-        load_tasks('{"orders": {}, "orders": {}}', origin="Variable trempy_tasks")
+        split_tasks('{"orders": {}, "orders": {}}', origin="Variable trempy_tasks")
 
 
 def _filter(**settings: object) -> dict[str, object]:
