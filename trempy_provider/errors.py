@@ -30,6 +30,12 @@ class TrempyError(Exception):
         if hint is not None:
             self.hint = hint
 
+    @property
+    def explanation(self) -> str:
+        """Say what is wrong and what to do."""
+        separator = "\n" if "\n" in str(self) else " — "
+        return f"{self}{separator}{self.hint}"
+
 
 class ConfigurationError(TrempyError):
     """The settings or a connection are wrong."""
@@ -85,7 +91,8 @@ class SourceUnavailableError(SourceError):
 
     policy = RetryPolicy.BY_ITSELF
     hint = (
-        "The connection is tried again with backoff; check the host, the port and the network if it persists."
+        "The connection is tried again with backoff; if it persists, check what the message names: "
+        "host, port and network, or role, password, database and pg_hba.conf."
     )
 
 
@@ -235,7 +242,8 @@ class TargetUnavailableError(TargetError):
 
     policy = RetryPolicy.BY_ITSELF
     hint = (
-        "The connection is tried again with backoff; check the host, the port and the network if it persists."
+        "The connection is tried again with backoff; if it persists, check what the message names: "
+        "host, port and network, or role, password, database and pg_hba.conf."
     )
 
 

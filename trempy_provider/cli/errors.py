@@ -16,7 +16,7 @@ from trempy_provider.errors import (
 
 DONE, FAILED, WRONG_SETTINGS = 0, 1, 2
 _UNAVAILABLE = (SourceUnavailableError, TargetUnavailableError, BrokerUnavailableError)
-_UNAVAILABLE_HINT = "Check the host, the port and the network, then run the command again."
+_UNAVAILABLE_HINT = "Check host, port and network, login and database, then run the command again."
 _DEFECT_HINT = "This is a defect: run the command again with --debug and report what it shows."
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from trempy_provider.cli.invocation import Invocation, Outcome
 from trempy_provider.cli.reports import facts_text, findings_text
-from trempy_provider.errors import PreflightError
-from trempy_provider.jobs.check import CheckReport, check
+from trempy_provider.jobs.check import check
 from trempy_provider.jobs.setup import setup
 from trempy_provider.jobs.sync_sequences import sync_sequences
 from trempy_provider.jobs.teardown import teardown
@@ -18,7 +17,7 @@ def run_check(invocation: Invocation) -> Outcome:
         task, source=connections.source, target=connections.target, broker=connections.broker_if_needed
     )
     found = report.as_dict()
-    return Outcome(found, findings_text(found), _error_of(report, task.task_name))
+    return Outcome(found, findings_text(found), report.error)
 
 
 def run_setup(invocation: Invocation) -> Outcome:
@@ -50,13 +49,3 @@ def run_teardown(invocation: Invocation) -> Outcome:
         broker=connections.broker_if_needed,
     ).as_dict()
     return Outcome(report, facts_text(report))
-
-
-def _error_of(report: CheckReport, task_name: str) -> PreflightError | None:
-    if not report.errors:
-        return None
-    first = report.errors[0]
-    return PreflightError(
-        f"task {task_name}: {len(report.errors)} problem(s) found; the first: {first.where}: {first.what}",
-        hint=f"{first.remedy} Then run `trempy check` again.",
-    )

@@ -8,6 +8,7 @@ from typing import Any
 
 from trempy_provider.jobs.progress import size_text
 from trempy_provider.jobs.task_status import Lag, SkippedFacts, SlotFacts, TableStatus, TaskStatus
+from trempy_provider.replication.lsn import Lsn
 
 _TABLE_HEADINGS = (
     "table", "state", "rows", "loaded", "inserts", "updates", "deletes", "truncates", "errors", "snapshot",
@@ -137,7 +138,7 @@ def _fact_text(value: object) -> str:
         return _NOTHING
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if isinstance(value, int | float):
+    if isinstance(value, int | float) and not isinstance(value, Lsn):
         return f"{value:,}"
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from trempy_provider.cli.invocation import Invocation, Outcome
 from trempy_provider.cli.reports import status_text
-from trempy_provider.errors import TargetUnavailableError
 from trempy_provider.jobs.status import status
 
 
@@ -17,9 +16,4 @@ def run_status(invocation: Invocation) -> Outcome:
         target=connections.target,
         broker=connections.broker_if_given,
     )
-    error = None
-    if "target" in report.unreachable:
-        error = TargetUnavailableError(
-            f"the state of task {invocation.task.task_name} is not known: {report.unreachable['target']}"
-        )
-    return Outcome(report.as_dict(), status_text(report), error)
+    return Outcome(report.as_dict(), status_text(report), report.error)

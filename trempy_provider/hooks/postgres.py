@@ -93,7 +93,7 @@ def _test(conn_id: str, *, role: str) -> tuple[bool, str]:
             fits = all(finding.severity is not Severity.ERROR for finding in findings)
             return fits, "\n".join([*words, _praise(session, role)] if fits else words)
     except TrempyError as error:
-        return False, f"{error} {error.hint}"
+        return False, error.explanation
 
 
 def _find_source(session: Session) -> Iterator[Finding]:

@@ -74,7 +74,7 @@ class RabbitMQHook(BaseHook):
             parameters = self.parameters()
             product = check_connection(parameters)
         except TrempyError as error:
-            return False, f"{error} {error.hint}"
+            return False, error.explanation
         return True, f"{product} at {parameters.description} answers."
 
 

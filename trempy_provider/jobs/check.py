@@ -54,6 +54,17 @@ class CheckReport:
         """Return the findings that a person should know of."""
         return tuple(finding for finding in self.findings if finding.severity is Severity.WARNING)
 
+    @property
+    def error(self) -> PreflightError | None:
+        """Return what a command ends with that has told all findings, if one of them is an error."""
+        if not self.errors:
+            return None
+        first = self.errors[0]
+        return PreflightError(
+            f"{len(self.errors)} problem(s) found; the first: {first.where}: {first.what}",
+            hint=f"{first.remedy} Then run `trempy check` again.",
+        )
+
     def raise_errors(self, task_name: str) -> None:
         """Raise PreflightError that lists all errors with their remedies, if there are any.
 

@@ -26,7 +26,7 @@ def recording_stop(target: Endpoint, *, job: str) -> Iterator[None]:
         raise
     except TrempyError as error:
         if error.policy is RetryPolicy.AFTER_FIX:
-            record_stop_of(target, job=job, reason=f"{error} {error.hint}")
+            record_stop_of(target, job=job, reason=error.explanation)
         raise
 
 

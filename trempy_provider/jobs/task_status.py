@@ -11,6 +11,7 @@ from datetime import datetime
 from enum import Enum
 from typing import Any
 
+from trempy_provider.errors import TargetUnavailableError
 from trempy_provider.postgres.dead_letters import DeadLetterState
 from trempy_provider.postgres.table_states import LoadState, TableState
 from trempy_provider.postgres.tables import QualifiedName
@@ -165,6 +166,15 @@ class TaskStatus:
     skipped: tuple[SkippedFacts, ...] = ()  # the last ones
     tables: tuple[TableStatus, ...] = ()
     unreachable: Mapping[str, str] = field(default_factory=dict)  # by part: source, target, broker
+
+    @property
+    def error(self) -> TargetUnavailableError | None:
+        """Return what a command ends with: without the target there is nothing to tell."""
+        if "target" not in self.unreachable:
+            return None
+        return TargetUnavailableError(
+            f"the state of task {self.task_name} is not known: {self.unreachable['target']}"
+        )
 
     def as_dict(self) -> dict[str, Any]:
         """Return the status as plain values: LSNs and names as text, times in ISO format, UTC."""

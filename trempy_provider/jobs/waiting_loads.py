@@ -58,7 +58,7 @@ class WaitingLoads:
             self._load()
         except TrempyError as error:
             self._look_at = time.monotonic() + _PAUSE_SECONDS
-            logger.warning("task %s: %s %s", self._task.task_name, error, error.hint)
+            logger.warning("task %s: %s", self._task.task_name, error.explanation)
 
     def _load(self) -> None:
         with self._target.connect("run") as session:

@@ -116,7 +116,7 @@ class TrempyOperator(BaseOperator):
         try:
             yield
         except TrempyError as error:
-            message = f"{error} {error.hint}"
+            message = error.explanation
             if error.policy is RetryPolicy.BY_ITSELF:
                 raise AirflowException(message) from error
             if endpoints is not None:

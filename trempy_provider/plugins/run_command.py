@@ -11,10 +11,10 @@ from functools import wraps
 from typing import Any, NoReturn
 
 from trempy_provider.config.task import ReplicationTask
-from trempy_provider.errors import ConfigurationError, TrempyError
+from trempy_provider.errors import ConfigurationError, PreflightError, TrempyError
 from trempy_provider.hooks.endpoints import TaskEndpoints, endpoints_of
 from trempy_provider.hooks.settings import find_settings
-from trempy_provider.jobs.check import check
+from trempy_provider.jobs.check import CheckReport, check
 from trempy_provider.jobs.dead_letters import (
     SettleReport,
     discard_dead_letters,
@@ -31,6 +31,7 @@ from trempy_provider.jobs.setup import setup
 from trempy_provider.jobs.skip import skip
 from trempy_provider.jobs.status import status
 from trempy_provider.jobs.sync_sequences import sync_sequences
+from trempy_provider.jobs.task_status import TaskStatus
 from trempy_provider.jobs.teardown import teardown
 
 FAILED, WRONG_SETTINGS = 1, 2
@@ -50,15 +51,16 @@ def _command(run: Run) -> Callable[[Namespace], None]:
         except TrempyError as error:
             _fail(error)
         print(json.dumps(report.as_dict(), indent=2))
-        if isinstance(report, SettleReport) and report.error is not None:
+        if isinstance(report, CheckReport | TaskStatus | SettleReport) and report.error is not None:
             _fail(report.error)
 
     return command
 
 
 def _fail(error: TrempyError) -> NoReturn:
-    print(f"{error} {error.hint}", file=sys.stderr)
-    raise SystemExit(WRONG_SETTINGS if isinstance(error, ConfigurationError) else FAILED) from error
+    print(f"error: {error.explanation}", file=sys.stderr)
+    is_usage = isinstance(error, ConfigurationError) and not isinstance(error, PreflightError)
+    raise SystemExit(WRONG_SETTINGS if is_usage else FAILED) from error
 
 
 @_command

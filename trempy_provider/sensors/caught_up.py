@@ -121,4 +121,4 @@ def _read_time(value: datetime | str) -> datetime:
 
 def _in_airflow_terms(error: TrempyError) -> AirflowException:
     kind = AirflowException if error.policy is RetryPolicy.BY_ITSELF else AirflowFailException
-    return kind(f"{error} {error.hint}")
+    return kind(error.explanation)

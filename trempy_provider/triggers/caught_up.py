@@ -57,7 +57,7 @@ class CaughtUpTrigger(BaseTrigger):
         try:
             return is_caught_up(target, self.task_name, lsn=self._lsn(), committed_at=self._committed_at())
         except TrempyError as error:
-            self.log.warning("%s %s", error, error.hint)
+            self.log.warning("%s", error.explanation)
             return error.policy is RetryPolicy.AFTER_FIX
 
     def _lsn(self) -> Lsn | None:

@@ -96,3 +96,23 @@ def test_commands_of_airflow_do_the_same(stopped, connections, capsys):
     assert (failed.value.code, wrong.value.code) == (1, 2)
     assert skipped["skip_lsn"] == shown["changes"][0]["commit_lsn"]
     assert [entry["outcome"] for entry in discarded["dead_letters"]] == ["discarded"]
+
+
+def test_checks_that_find_errors_end_airflows_commands_with_code_one(
+    connections, task_name, define_task, capsys, monkeypatch
+):
+    define_task(make_settings(task_name))  # there is no such table
+    arguments = Namespace(task_name=task_name, restart=False)
+
+    with pytest.raises(SystemExit) as checked:
+        run_command.run_check(arguments)
+    told = capsys.readouterr()
+    with pytest.raises(SystemExit) as set_up:
+        run_command.run_setup(arguments)
+    monkeypatch.setenv("AIRFLOW_CONN_TREMPY_TARGET", "postgres://a:b@127.0.0.1:1/c")
+    with pytest.raises(SystemExit) as unknown:
+        run_command.run_status(arguments)
+
+    assert json.loads(told.out)["findings"][0]["where"] == "source table public.orders"
+    assert told.err.startswith("error: ")
+    assert [raised.value.code for raised in (checked, set_up, unknown)] == [1, 1, 1]

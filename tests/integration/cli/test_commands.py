@@ -74,6 +74,7 @@ def test_text_reports_name_table_state_and_lag(databases, trempy):
 
     ran = command.run("run", "--until-caught-up")
     told = command.run("status")
+    (table,) = command.done("status")["tables"]
 
     assert ran.code == told.code == 0
     assert "end reason" in ran.stdout
@@ -81,6 +82,7 @@ def test_text_reports_name_table_state_and_lag(databases, trempy):
     assert "public.t  ready  100" in " ".join(told.stdout.split()).replace(
         "public.t ready 100", "public.t  ready  100"
     )
+    assert told.stdout.split()[-1] == table["snapshot_lsn"]
     assert "of WAL to capture, 0 B to apply" in told.stdout
 
 
