@@ -3,7 +3,10 @@
 import importlib.util
 import re
 import subprocess
+from collections.abc import Iterable
 from pathlib import Path
+
+OLDEST_VERSION = 15
 
 
 class PostgresError(RuntimeError):
@@ -11,17 +14,22 @@ class PostgresError(RuntimeError):
 
 
 def available_versions() -> dict[int, Path]:
-    """Map each installed major version to its directory of programs; the distribution's win over PyPI's."""
-    bundled = {read_version(bin_dir): bin_dir for bin_dir in _bundled_bin_dirs()}
-    packaged = {read_version(bin_dir): bin_dir for bin_dir in Path("/usr/lib/postgresql").glob("*/bin")}
-    return dict(sorted({**bundled, **packaged}.items()))
+    """Map each major version that TREMpy works with to its programs; the distribution's win over PyPI's."""
+    return dict(sorted({**_by_version(_bundled_bin_dirs()), **distribution_versions()}.items()))
+
+
+def distribution_versions() -> dict[int, Path]:
+    """Map the versions of the distribution's packages, which have ICU and the contrib extensions."""
+    return _by_version(Path("/usr/lib/postgresql").glob("*/bin"))
 
 
 def find_bin_dir(version: int | None) -> Path:
     """Return the programs of a major version, by default the lowest installed."""
     versions = available_versions()
     if not versions:
-        raise PostgresError("no PostgreSQL server is installed; `make servers` installs one")
+        raise PostgresError(
+            f"no PostgreSQL server from {OLDEST_VERSION} on is installed; `make venv` installs two"
+        )
     wanted = version or min(versions)
     if wanted not in versions:
         raise PostgresError(
@@ -43,6 +51,11 @@ def full_version(bin_dir: Path) -> str:
     if match is None:
         raise PostgresError(f"{program} --version answered {answer!r}")
     return match.group()
+
+
+def _by_version(bin_dirs: Iterable[Path]) -> dict[int, Path]:
+    versions = {read_version(bin_dir): bin_dir for bin_dir in bin_dirs if (bin_dir / "postgres").exists()}
+    return {version: versions[version] for version in sorted(versions) if version >= OLDEST_VERSION}
 
 
 def _bundled_bin_dirs() -> list[Path]:

@@ -19,8 +19,10 @@ from tests.support.servers import (
     ServerPool,
     describe_broker,
     describe_database_server,
+    describe_marked_versions,
     open_broker,
     servers_are_given,
+    versions_to_run,
 )
 
 settings.register_profile("trempy", deadline=None)  # a busy machine is no failure
@@ -50,6 +52,7 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
     return [
         f"source: {describe_database_server(SOURCE_VARIABLE, source)}",
         f"target: {describe_database_server(TARGET_VARIABLE, target)}",
+        f"marked for a version: {describe_marked_versions()}",
         f"broker: {describe_broker()}",
     ]
 
@@ -59,8 +62,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     marker = metafunc.definition.get_closest_marker("pg")
     if marker is None or "pg_versions" not in metafunc.fixturenames or servers_are_given():
         return
+    versions = list(dict.fromkeys(versions_to_run(str(marked)) for marked in marker.args))
     metafunc.parametrize(
-        "pg_versions", marker.args, indirect=True, scope="session", ids=lambda version: f"pg{version}"
+        "pg_versions", versions, indirect=True, scope="session", ids=lambda version: f"pg{version}"
     )
 
 

@@ -1,10 +1,12 @@
 """Servers in containers, where a Docker engine answers."""
 
+import gc
+import warnings
 from typing import Any
 
 from docker.errors import DockerException
-from testcontainers.postgres import PostgresContainer
-from testcontainers.rabbitmq import RabbitMqContainer
+from testcontainers.community.postgres import PostgresContainer
+from testcontainers.community.rabbitmq import RabbitMqContainer
 
 import docker
 from sandbox.postgres import LOGICAL_REPLICATION
@@ -17,6 +19,14 @@ DESCRIPTION = f"containers: {POSTGRES_IMAGE.format(version=DEFAULT_POSTGRES_VERS
 
 def docker_answers() -> bool:
     """Tell whether a Docker engine can be reached."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)  # docker does not close a socket that fails
+        answers = _ping()
+        gc.collect()
+    return answers
+
+
+def _ping() -> bool:
     try:
         client = docker.from_env()
     except DockerException:

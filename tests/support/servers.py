@@ -13,7 +13,13 @@ import psycopg2
 import pytest
 
 from sandbox.airflow import AirflowServer
-from sandbox.installations import PostgresError, available_versions, find_bin_dir, full_version
+from sandbox.installations import (
+    PostgresError,
+    available_versions,
+    distribution_versions,
+    find_bin_dir,
+    full_version,
+)
 from sandbox.postgres import PostgresServer
 from sandbox.rabbitmq import RabbitMqError, RabbitMqServer, find_programs, installed_version
 
@@ -21,6 +27,7 @@ SOURCE_VARIABLE = "TREMPY_TEST_SOURCE"
 TARGET_VARIABLE = "TREMPY_TEST_TARGET"
 BROKER_VARIABLE = "TREMPY_TEST_BROKER"
 
+MARKED_VERSIONS = (15, 16, 18)  # that tests are marked for
 
 LocalServer = TypeVar("LocalServer", PostgresServer, RabbitMqServer, AirflowServer)
 
@@ -174,6 +181,34 @@ def describe_database_server(variable: str, version: int | None) -> str:
     except PostgresError as error:
         return str(error)
     return f"PostgreSQL {full_version(bin_dir)} from {bin_dir}"
+
+
+def versions_to_run(marked: str) -> str:
+    """Return a mark such as 15 or `15-18` with versions that are installed in the place of others."""
+    return "-".join(str(_version_to_run(int(version))) for version in marked.split("-"))
+
+
+def _version_to_run(version: int) -> int:
+    """Return the version itself, or else the distribution's, which has what 15 is asked for, or the lowest."""
+    installed = available_versions()
+    if version in installed or not installed:
+        return version
+    return min(distribution_versions() or installed)
+
+
+def describe_marked_versions() -> str:
+    """Say on which server a test runs that is marked for a version."""
+    if servers_are_given():
+        return "whatever a test is marked for, it runs once, on the servers given"
+    if not available_versions():
+        return "none is installed"
+    return ", ".join(f"{version}: {_description_of_marked(version)}" for version in MARKED_VERSIONS)
+
+
+def _description_of_marked(version: int) -> str:
+    bin_dir = available_versions()[_version_to_run(version)]
+    missing = "" if version in available_versions() else "not installed, in its place "
+    return f"{missing}PostgreSQL {full_version(bin_dir)} from {bin_dir}"
 
 
 def describe_broker() -> str:
