@@ -106,7 +106,7 @@ class Command:
                 process.communicate()
 
 
-def finish(process: subprocess.Popen[str], *, timeout_seconds: float = 60) -> Result:
+def finish(process: subprocess.Popen[str], *, timeout_seconds: float = 150) -> Result:
     """Wait for a command's end."""
     stdout, stderr = process.communicate(timeout=timeout_seconds)
     return Result(process.returncode, stdout, stderr)
@@ -128,7 +128,7 @@ def halves_of(process: subprocess.Popen[str]) -> dict[str, int]:
     """Wait until both halves of a `run` have been started, and return their process ids."""
     return wait_until(
         lambda: halves if len(halves := children_of(process)) == 2 else None,
-        timeout_seconds=20,
+        timeout_seconds=60,
         what="the halves of run to start",
     )
 

@@ -89,7 +89,7 @@ def test_apply_waits_for_changes_that_are_not_captured_yet(databases, command):
     waiting = command.start("apply", "--until-caught-up", "--json")
     seen = "select count(*) from pg_stat_activity where application_name = %s"
     wait_until(
-        lambda: databases.target.fetch_value(seen, [f"trempy/{command.task_name}/apply"]), timeout_seconds=20
+        lambda: databases.target.fetch_value(seen, [f"trempy/{command.task_name}/apply"]), timeout_seconds=60
     )
 
     captured = command.start("capture", "--for", "10", "--json")
@@ -105,7 +105,7 @@ def test_second_capture_waits_its_turn_and_says_who_is_in_the_way(databases, com
     first = command.start("capture", "--json")
     active = "select active from pg_replication_slots where slot_name = %s"
     wait_until(
-        lambda: databases.source.fetch_value(active, [f"trempy_{command.task_name}"]), timeout_seconds=20
+        lambda: databases.source.fetch_value(active, [f"trempy_{command.task_name}"]), timeout_seconds=60
     )
 
     refused = command.run("capture", "--for", "1")
@@ -129,7 +129,7 @@ def test_signal_ends_run_and_its_halves_within_two_seconds(databases, command, n
     with writing(databases):
         process = command.start("run")
         halves = halves_of(process)
-        wait_until(lambda: changes_of(databases) > 0, timeout_seconds=30, what="changes to be applied")
+        wait_until(lambda: changes_of(databases) > 0, timeout_seconds=90, what="changes to be applied")
 
         result, seconds = stop(process, number)
 
@@ -241,14 +241,14 @@ def test_setup_that_waits_for_others_is_stopped_at_once_and_done_later(databases
     with connect(databases.source_admin_uri) as blocking, blocking.cursor() as cursor:
         cursor.execute("begin; insert into public.markers values (9)")
         process = command.start("setup")
-        wait_until(lambda: sessions_waiting(databases.source_superuser), timeout_seconds=20)
+        wait_until(lambda: sessions_waiting(databases.source_superuser), timeout_seconds=60)
 
         result, seconds = stop(process)
 
     assert result.code == 1
     assert result.last_line.startswith("error: stopped: SIGTERM received — ")
     assert seconds < 3
-    wait_until(lambda: not sessions_waiting(databases.source_superuser), timeout_seconds=20)
+    wait_until(lambda: not sessions_waiting(databases.source_superuser), timeout_seconds=60)
     assert command.done("setup")["started_anew"]
 
 
@@ -257,7 +257,7 @@ def test_full_load_is_stopped_at_once_and_goes_on_later(databases, command):
     with connect(databases.source_admin_uri) as blocking, blocking.cursor() as cursor:
         cursor.execute("begin; lock table public.t in access exclusive mode")
         process = command.start("full-load")
-        wait_until(lambda: sessions_waiting(databases.source_superuser), timeout_seconds=20)
+        wait_until(lambda: sessions_waiting(databases.source_superuser), timeout_seconds=60)
 
         result, seconds = stop(process)
 
