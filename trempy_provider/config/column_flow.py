@@ -11,7 +11,6 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from trempy_provider.config.filters import TableFilter
-from trempy_provider.config.operations import Concat, DateDiffYears
 from trempy_provider.config.tables import TableSelection
 from trempy_provider.config.transformations import (
     AddPrimaryKey,
@@ -100,7 +99,7 @@ def _names_read(settings: TransformationSettings) -> Iterator[tuple[str, str]]:
             yield "column_name", settings.contract.column_name
         case AddPrimaryKey(contract=key) | RemovePrimaryKey(contract=key):
             yield from ((f"column_names[{i}]", name) for i, name in enumerate(key.column_names))
-        case CreateColumn(contract=Concat() | DateDiffYears() as creation):
-            yield from ((f"depends_on[{i}]", name) for i, name in enumerate(creation.depends_on))
+        case CreateColumn(contract=creation):
+            yield from ((f"depends_on[{i}]", name) for i, name in enumerate(creation.inputs))
         case _:
             pass
