@@ -18,6 +18,7 @@ from trempy_provider.replication.messages import (
     Truncate,
     Tuple,
     Update,
+    Value,
 )
 
 OID = 16384
@@ -53,7 +54,7 @@ def make_change(
     return Change(message, shapes, encode(message), begin or make_begin(), index)
 
 
-def insert(relation: Relation, *new: bytes | None, begin: Begin | None = None) -> Change:
+def insert(relation: Relation, *new: Value, begin: Begin | None = None) -> Change:
     """Return the insertion of a row."""
     return make_change(Insert(relation.oid, new), relation, begin=begin)
 

@@ -23,6 +23,15 @@ from tests.support.wait import wait_until
 Parameters = Sequence[Any] | Mapping[str, Any] | None
 Query = str | sql.Composable
 
+_OTHER_DEFAULTS = {
+    "timezone": "Asia/Tokyo",
+    "datestyle": "SQL, DMY",
+    "intervalstyle": "sql_standard",
+    "extra_float_digits": "-5",
+    "bytea_output": "escape",
+    "search_path": "pg_catalog",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Database:
@@ -87,6 +96,19 @@ class DatabasePair:
     def target_admin_uri(self) -> str:
         """The owner of the target's database; what it creates belongs to the provider's role."""
         return self.target_admin.uri
+
+    def give_roles_other_defaults(self) -> None:
+        """Let sessions of the provider's roles begin with settings that write values in other ways."""
+        for server, database in ((self.source_superuser, self.source), (self.target_superuser, self.target)):
+            for setting, value in _OTHER_DEFAULTS.items():
+                server.execute(
+                    sql.SQL("alter role {role} in database {name} set {setting} = {value}").format(
+                        role=sql.Identifier(database.role),
+                        name=sql.Identifier(database.name),
+                        setting=sql.Identifier(setting),
+                        value=sql.Literal(value),
+                    )
+                )
 
     def allow_replica_role(self) -> None:
         """Let the target's role set session_replication_role."""

@@ -163,6 +163,11 @@ class CdcOptions(SettingsModel):
         description="Whether changes are captured that the source received by replication; `none` also marks "
         "what is applied, so that tasks in both directions do not echo.",
     )
+    push_down_filters: Flag = Field(
+        default=False,
+        description="Whether filters become row filters of the publication too, where that is equivalent: "
+        "rows that do not pass then never leave the source.",
+    )
     failover_slot: Flag = Field(
         default=False,
         description="Whether the slot is synchronized to the source's standbys (PostgreSQL 17 and newer).",

@@ -30,7 +30,12 @@ from trempy_provider.postgres.metadata import (
     start_progress,
     write_task,
 )
-from trempy_provider.postgres.publication import drop_publication, ensure_publication, wanted_publication
+from trempy_provider.postgres.publication import (
+    drop_publication,
+    ensure_publication,
+    pushed_filters,
+    wanted_publication,
+)
 from trempy_provider.postgres.session import Endpoint, Session
 from trempy_provider.postgres.setup_lock import setup_lock
 from trempy_provider.postgres.slot import (
@@ -64,6 +69,7 @@ class SetupReport:
     tables: tuple[str, ...]
     created_tables: tuple[str, ...]
     created_types: tuple[str, ...]
+    pushed_filters: tuple[str, ...]
     started_anew: bool
     warnings: tuple[str, ...]
 
@@ -77,6 +83,7 @@ class SetupReport:
             "tables": list(self.tables),
             "created_tables": list(self.created_tables),
             "created_types": list(self.created_types),
+            "pushed_filters": list(self.pushed_filters),
             "started_anew": self.started_anew,
             "warnings": list(self.warnings),
         }
@@ -144,7 +151,7 @@ class _Steps:
             captures = self.task.captures_changes
             start_progress(self.target, self.task.task_name, start, captures_changes=captures)
             changes = start_tables(self.source, self.target, self.task, tables, start=start, facts=facts)
-        return _report(row, tables, changes, started_anew=True)
+        return self._report(row, tables, changes, started_anew=True)
 
     def _bring_up_to_date(self, tables: tuple[Table, ...], row: TaskRow) -> SetupReport:
         if self.task.captures_changes:
@@ -156,7 +163,7 @@ class _Steps:
             row = replace(row, text_collation=choose_text_collation(self.source, self.target))
             write_task(self.target, row)
         changes = bring_tables_up_to_date(self.source, self.target, self.task, tables)
-        return _report(row, tables, changes, started_anew=False)
+        return self._report(row, tables, changes, started_anew=False)
 
     def _leave_capture(self, row: TaskRow) -> TaskRow:
         """Remove what holds WAL back on the source, since the task captures no more."""
@@ -206,6 +213,25 @@ class _Steps:
             text_collation=choose_text_collation(self.source, self.target),
         )
 
+    def _report(
+        self, row: TaskRow, tables: tuple[Table, ...], changes: TableChanges, *, started_anew: bool
+    ) -> SetupReport:
+        pushed = pushed_filters(self.task, tables)
+        return SetupReport(
+            task_name=row.task_name,
+            publication=row.publication_name,
+            slot=row.slot_name,
+            consistent_point=row.consistent_point,
+            tables=tuple(str(table.name) for table in tables),
+            created_tables=tuple(map(str, changes.created)),
+            created_types=tuple(changes.created_types),
+            pushed_filters=tuple(
+                f"{table.name}: {path}" for table, filters in pushed for path, _ in filters.pushed
+            ),
+            started_anew=started_anew,
+            warnings=tuple(changes.warnings),
+        )
+
 
 def bring_tables_up_to_date(
     source: Session, target: Session, task: ReplicationTask, tables: tuple[Table, ...]
@@ -219,19 +245,3 @@ def bring_tables_up_to_date(
     start = read_wal_position(source)
     with target.transaction():
         return synchronize_tables(source, target, task, tables, start=start, facts=facts)
-
-
-def _report(
-    row: TaskRow, tables: tuple[Table, ...], changes: TableChanges, *, started_anew: bool
-) -> SetupReport:
-    return SetupReport(
-        task_name=row.task_name,
-        publication=row.publication_name,
-        slot=row.slot_name,
-        consistent_point=row.consistent_point,
-        tables=tuple(str(table.name) for table in tables),
-        created_tables=tuple(map(str, changes.created)),
-        created_types=tuple(changes.created_types),
-        started_anew=started_anew,
-        warnings=tuple(changes.warnings),
-    )

@@ -9,10 +9,11 @@ from trempy_provider.errors import RetryPolicy, TrempyError
 
 
 class Severity(str, Enum):
-    """Whether a task can run with a finding."""
+    """Whether a task can run with a finding; a note only tells what will be done."""
 
     ERROR = "error"
     WARNING = "warning"
+    NOTE = "note"
 
     __str__ = str.__str__
 
@@ -40,6 +41,11 @@ def failure_finding(where: str, failure: TrempyError) -> Finding:
     """Return the finding for a check that could not be made."""
     by_itself = failure.policy is RetryPolicy.BY_ITSELF
     return Finding(Severity.ERROR, where, str(failure), failure.hint, mends_by_itself=by_itself)
+
+
+def note(where: str, what: str) -> Finding:
+    """Return a finding that tells what will be done."""
+    return Finding(Severity.NOTE, where, what, "Nothing is to be done.")
 
 
 def warning(where: str, what: str, remedy: str) -> Finding:

@@ -14,7 +14,8 @@ from trempy_provider.config.operations import Redact
 from trempy_provider.config.task import ReplicationTask
 from trempy_provider.postgres.catalog import operations_of, selected_columns
 from trempy_provider.postgres.expression_sql import bare_column, expression_sql
-from trempy_provider.postgres.findings import Finding, error, warning
+from trempy_provider.postgres.findings import Finding, error, note, warning
+from trempy_provider.postgres.publication import pushed_filters
 from trempy_provider.postgres.session import Session
 from trempy_provider.postgres.table_plan import TablePlan, plan_table
 from trempy_provider.postgres.tables import QualifiedName, Table, quote_name
@@ -36,6 +37,7 @@ def check_settings(
         yield from _check_problems(plan)
         yield from _check_evaluation(source, task, table, plan)
         yield from _check_identity(task, table, plan)
+    yield from _check_push_down(task, tables)
     if task.captures_changes:
         changing = [(table, plan) for table, plan in plans if _may_miss_values(task, table, plan)]
         unsendable = read_unsendable_columns(source, [table for table, _ in changing])
@@ -127,6 +129,19 @@ def _check_identity(task: ReplicationTask, table: Table, plan: TablePlan) -> Ite
                 "equal, one row stands for both on the target",
                 "Leave the key's values as they are, or make sure that they stay different.",
             )
+
+
+def _check_push_down(task: ReplicationTask, tables: Sequence[Table]) -> Iterator[Finding]:
+    for table, filters in pushed_filters(task, tables):
+        where = f"source table {table.name}"
+        if filters.pushed:
+            paths = ", ".join(path for path, _ in filters.pushed)
+            yield note(where, f"pushed down to the publication: {paths}")
+        for kept in filters.kept:
+            what = (
+                f"{kept.path} is not pushed down to the publication, apply alone filters by it: {kept.reason}"
+            )
+            yield warning(where, what, kept.remedy)
 
 
 def _names(table: Table) -> list[str]:

@@ -64,7 +64,12 @@ class Change:
 
     @property
     def operation(self) -> Operation:
-        """What this change does."""
+        """What this change does.
+
+        An INSERT that lacks values was an UPDATE, by which the row came to pass the publication's row filter.
+        """
+        if isinstance(self.message, Insert) and UNCHANGED in self.message.new:
+            return Operation.UPDATE
         return _OPERATIONS[type(self.message)]
 
     @property

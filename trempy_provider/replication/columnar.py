@@ -100,6 +100,8 @@ class PayloadTable:
         places[old_rows] = after_old + 1
         cells, after = self._walk(places, ends, column_count, oid)
         _require(after == ends, oid)
+        lacks_values = (cells.kinds == UNCHANGED).any(axis=0)  # then it was an UPDATE, see Change.operation
+        operations = np.where((operations == INSERT) & lacks_values, np.uint8(UPDATE), operations)
         return RowChanges(operations, cells, old_rows, old_cells)
 
     def _walk(self, places: Places, ends: Places, column_count: int, oid: int) -> tuple[Cells, Places]:

@@ -24,6 +24,12 @@ def test_insert_has_a_new_row_only() -> None:
     assert change.key_before((0,)) == change.key_after((0,)) == (b"1",)
 
 
+def test_insert_that_lacks_values_is_the_update_by_which_a_row_came_to_pass_a_row_filter() -> None:
+    change = insert(RELATION, b"1", UNCHANGED)
+
+    assert (change.operation, change.new, change.old) == (Operation.UPDATE, (b"1", UNCHANGED), None)
+
+
 def test_update_of_the_same_key_finds_its_row_by_the_new_one() -> None:
     change = update(RELATION, (b"1", UNCHANGED))
 

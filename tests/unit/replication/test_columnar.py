@@ -37,7 +37,7 @@ def row_changes(draw: st.DrawFn) -> Change:
     key_only: Tuple = (b, None, a, None)
     whole: Tuple = (b, b"old", a, draw(st.sampled_from([b"old\t", None])))
     if kind == "insert":
-        return insert(RELATION, b, None if v is UNCHANGED else v, a, None if w is UNCHANGED else w)
+        return insert(RELATION, b, v, a, w)
     if kind == "delete":
         return delete(RELATION, key=key_only)
     if kind == "full delete":
