@@ -131,6 +131,7 @@ def filtered(databases, replicate):
     """Return a function that makes a task over a table per filter."""
 
     def make(mode):
+        databases.give_roles_other_defaults()
         admin = databases.source_admin
         admin.execute(WIDE.replace("%(rows)s", str(ROWS)))
         for name in FILTERS:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timezone
+
 import pytest
 
 from tests.support.settings_entries import (
@@ -64,6 +66,26 @@ CREATED = [
         "'O''Neil %s'",
     ),
     ("literal", "lit_int", {"value_type": "integer", "value": "5"}, "integer", "5"),
+    ("literal", "lit_small", {"value_type": "smallint", "value": -7}, "smallint", "-7::smallint"),
+    (
+        "literal",
+        "lit_big",
+        {"value_type": "bigint", "value": "9007199254740993"},
+        "bigint",
+        "9007199254740993",
+    ),
+    ("literal", "lit_real", {"value_type": "real", "value": 0.1}, "real", "0.1::real"),
+    (
+        "literal",
+        "lit_double",
+        {"value_type": "double precision", "value": "1e300"},
+        "double precision",
+        "1e300::float8",
+    ),
+    ("literal", "lit_numeric", {"value_type": "numeric", "value": "1.50"}, "numeric", "1.50"),
+    ("literal", "lit_varchar", {"value_type": "varchar", "value": "ä"}, "character varying", "'ä'::varchar"),
+    ("literal", "lit_long", {"value_type": "text", "value": "a\\b"}, "text", r"'a\b'"),
+    ("literal", "lit_date", {"value_type": "date", "value": "2024-02-29"}, "date", "date '2024-02-29'"),
     ("literal", "lit_bool", {"value_type": "boolean", "value": True}, "boolean", "true"),
     ("literal", "lit_none", {"value_type": "date", "value": None}, "date", "null::date"),
     (
@@ -101,6 +123,10 @@ CREATED = [
         "integer",
         "round(((tz at time zone 'UTC')::date - d) / 365.25)::int",
     ),
+]
+MOMENTARY = [
+    ("datetime_now", "seen_at", "timestamp with time zone"),
+    ("date_now", "seen_on", "date"),
 ]
 SETUP = f"""
 create table wide (id int primary key, plain text, t_upper text, v_lower varchar(20), c_upper char(6), t_trim text,
@@ -154,6 +180,13 @@ def types_of(server, table):
     )
 
 
+def moments_of(databases, condition):
+    """Return when rows were applied, with the date that they have in UTC."""
+    rows = databases.target_admin.fetch_all(f"select distinct seen_at, seen_on from wide where {condition}")
+    assert all(moment.astimezone(timezone.utc).date() == day for moment, day in rows)
+    return rows
+
+
 def assert_reload_gives_the_same(databases, replication, *tables):
     """Full load after the changes equals full load before plus the changes."""
     before = {table: dump(databases.target_admin, table) for table in tables}
@@ -163,9 +196,11 @@ def assert_reload_gives_the_same(databases, replication, *tables):
 
 @MODES
 def test_every_operation_gives_the_same_by_load_and_by_few_and_many_changes(databases, replicate, mode):
+    databases.give_roles_other_defaults()
     databases.source_admin.execute(SETUP)
     entries = [change_value("public.wide", op, column, **more) for op, column, more, *_ in VALUES]
     entries += [create_column("public.wide", op, column, **more) for op, column, more, *_ in CREATED]
+    entries += [create_column("public.wide", op, column) for op, column, _ in MOMENTARY]
     replication = replicate("public.wide", task={"cdc_settings": {"mode": mode}}, transformations=entries)
     replication.setup()
     replication.load()
@@ -174,16 +209,17 @@ def test_every_operation_gives_the_same_by_load_and_by_few_and_many_changes(data
     names = ["id", *COLUMNS.split(", "), *(column for _, column, *_ in CREATED)]
     expected = ", ".join(f"{_collated(given.get(name, name), collation)} as {name}" for name in names)
 
+    current = "scd_current = 1" if mode == "scd2" else "true"
+
     def wrong_rows():
         wanted = dump(databases.source_admin, f"(select {expected} from wide)")
-        current = " where scd_current = 1" if mode == "scd2" else ""
-        present = dump(databases.target_admin, f"(select {', '.join(names)} from wide{current})")
+        present = dump(databases.target_admin, f"(select {', '.join(names)} from wide where {current})")
         return sorted(set(wanted) ^ set(present))
 
-    after_load = wrong_rows()
+    after_load, loaded_at = wrong_rows(), moments_of(databases, "true")
     databases.source_admin.execute(FEW)
     replication.catch_up()
-    after_few = wrong_rows()
+    after_few, changed_at = wrong_rows(), moments_of(databases, f"id = 8 and {current}")
     databases.source_admin.execute(MANY)
     replication.catch_up()
 
@@ -195,7 +231,11 @@ def test_every_operation_gives_the_same_by_load_and_by_few_and_many_changes(data
     assert {c: types[c] for _, c, _, _, _ in (*VALUES, *CREATED)} == {
         c: t for _, c, _, t, _ in (*VALUES, *CREATED)
     }
-    assert_reload_gives_the_same(databases, replication, "wide")
+    assert {column: types[column] for _, column, _ in MOMENTARY} == {c: t for _, c, t in MOMENTARY}
+    assert len(loaded_at) == len(changed_at) == 1  # one moment for all rows of the load
+    assert changed_at > loaded_at
+    lasting = ", ".join(sorted(types.keys() - {column for _, column, _ in MOMENTARY}))
+    assert_reload_gives_the_same(databases, replication, f"(select {lasting} from wide)")
 
 
 def _collated(expression, collation):
