@@ -6,6 +6,8 @@ import random
 
 import pytest
 
+from tests.scenarios.test_filters import FILTERS as EVERY_FILTER
+from tests.scenarios.test_filters import ROWS, WIDE
 from tests.support.replication import Replication, settings
 from tests.support.settings_entries import filter_entry, transformation_entry
 from trempy_provider.jobs.check import check
@@ -149,21 +151,38 @@ def test_filters_pushed_down_give_the_same_target_and_send_fewer_changes(databas
     assert 0 < counts[0] < counts[1]
 
 
-def test_rows_that_do_not_pass_never_leave_the_source(databases, make_pair):
-    pushed, plain = make_pair("upsert")
-    for replication in (pushed, plain):
-        replication.setup()
-        replication.load()
-
-    databases.source_admin.execute(
-        "update by_key set n = n + 1 where part <> 1; delete from by_key where part = 0;"
-        "insert into by_key values (2, 900); update split set n = n + 1 where part = 1;"
-        "update whole set at = now() where n = 2; delete from dated where label is null;"
+@pytest.mark.pg(15, 18)
+def test_rows_that_do_not_pass_never_leave_the_source_whatever_filter_and_operation(databases, replicate):
+    databases.give_roles_other_defaults()
+    admin = databases.source_admin
+    admin.execute(WIDE.replace("%(rows)s", str(ROWS)))
+    for name in EVERY_FILTER:
+        admin.execute(
+            f"create table {name} (like wide including all); insert into {name} table wide;"
+            f"alter table {name} replica identity full"
+        )
+    replication = replicate(
+        *(f"public.{name}" for name in EVERY_FILTER),
+        task={"replication_type": "cdc", "cdc_settings": {"push_down_filters": True}},
+        filters=[
+            filter_entry(f"public.{name}", kind, column, **operands)
+            for name, (kind, column, operands, _) in EVERY_FILTER.items()
+        ],
     )
 
-    captured = [replication.catch_up()[0] for replication in (pushed, plain)]
-    assert captured[0].change_count == captured[0].published_bytes == 0
-    assert captured[1].change_count > 100
+    report = replication.setup()
+    for name in EVERY_FILTER:
+        admin.execute(f"update {name} set id = id; delete from {name}; insert into {name} table wide")
+    captured = replication.capture()
+
+    kept = {"equals_domain", "starts_domain", "equals_enum", "greater_enum"}
+    pushed = {text.partition(":")[0].removeprefix("public.") for text in report.pushed_filters}
+    passing = [
+        admin.fetch_value(f"select count(*) from {name} where {'true' if name in kept else condition}")
+        for name, (*_, condition) in EVERY_FILTER.items()
+    ]
+    assert EVERY_FILTER.keys() - pushed == kept
+    assert captured.change_count == 3 * sum(passing)
 
 
 @pytest.mark.usefixtures("way")

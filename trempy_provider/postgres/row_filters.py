@@ -28,9 +28,9 @@ from trempy_provider.postgres.table_plan import plan_table, value_type
 from trempy_provider.postgres.tables import Column, Table, quote_name
 
 _MOVING = (OperationName.INSERT, OperationName.UPDATE, OperationName.DELETE)
-# bytea, cidr, inet, time, interval, uuid; the kinds below are told apart anyway.
-_OTHER_BASE_OIDS = frozenset({17, 650, 869, 1083, 1186, 2950})
-_TIME_KINDS = (Kind.DATE, Kind.TIMESTAMP, Kind.TIMESTAMPTZ, Kind.OTHER)
+# inet, interval and uuid, beside the types that have a kind of their own.
+_OTHER_BASE_OIDS = frozenset({869, 1186, 2950})
+_TIME_KINDS = (Kind.DATE, Kind.TIMESTAMP, Kind.TIMESTAMPTZ)
 _MOMENTARY = re.compile(r"\b(now|today|tomorrow|yesterday)\b", re.IGNORECASE)
 _BYTEWISE = {("pg_catalog", "C"), ("pg_catalog", "POSIX"), ("pg_catalog", "default")}
 
