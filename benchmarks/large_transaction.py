@@ -94,7 +94,7 @@ def _servers(options: argparse.Namespace) -> Iterator[Servers]:
         for server in (servers.source, servers.target):
             stack.callback(server.remove)
             server.start()
-        stack.callback(servers.broker.stop)
+        stack.callback(servers.broker.remove)
         servers.broker.start()
         yield servers
 

@@ -185,6 +185,7 @@ def waits_for_transactions(databases: DatabasePair) -> bool:
     )
 
 
+@pytest.mark.pg(15, 18)
 def test_slot_creation_that_waits_too_long_names_who_is_in_the_way_and_leaves_nothing(databases, replicate):
     databases.source_admin.execute(TABLES)
     replication = replicate("public.keyed", task={"cdc_settings": {"slot_creation_timeout_seconds": 1}})

@@ -372,6 +372,39 @@ def test_stop_names_a_table_created_again(databases, followed):
         replication.capture()
 
 
+@pytest.mark.pg(15, "18-15")
+def test_table_made_under_the_former_name_of_another_takes_its_place_while_running(databases, followed):
+    """As a migration does that fills a new table and exchanges the names."""
+    replication = followed(
+        "create table t (id int primary key, a int); insert into t values (1, 1);"
+        "create table other (id int primary key)",
+        "t",
+        "other",
+    )
+    databases.source_admin.execute(
+        "insert into t values (2, 2); create table t_new (id int primary key, b text);"
+        "begin; insert into t_new select id, 'b' || a from t;"
+        "alter table t rename to t_before; alter table t_new rename to t; commit;"
+        "insert into t values (7, 'b'); insert into t_before values (3, 3); insert into other values (1)"
+    )
+    replication.catch_up()
+
+    assert waiting_tables(replication) == [("t",)]
+    replication.load()
+    databases.source_admin.execute("insert into t values (8, 'b'); delete from t_before where id = 1")
+    replication.catch_up()
+    assert_followed(replication, "t", "other")
+    assert databases.target_admin.fetch_value("select to_regclass('t_before')") is None
+
+
+def test_stop_names_a_table_whose_name_another_has(databases, followed):
+    replication = followed("create table t (id int primary key)", "t", task={})
+    databases.source_admin.execute("alter table t rename to u; create table t (id int primary key)")
+
+    with pytest.raises(SourceTableError, match=r"public\.t .* called public\.u .* another table has its name"):
+        replication.capture()
+
+
 def test_new_column_beside_excluded_ones_is_not_lost(databases, followed):
     tables = [{"schema_name": "public", "table_name": "t", "exclude_columns": ["secret"]}]
     databases.source_admin.execute(

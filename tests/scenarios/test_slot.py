@@ -30,8 +30,11 @@ def write_unrelated(databases) -> None:
     databases.source_admin.execute("insert into public.unrelated select generate_series(1, 20000)")
 
 
-def test_idle_slot_follows_a_busy_server(followed, databases, monkeypatch):
+@pytest.mark.pg(15, 18)
+def test_idle_slot_follows_a_busy_server_without_writing_to_it(followed, databases, monkeypatch):
     monkeypatch.setattr(capture_module, "_IDLE_INTERVAL_SECONDS", 0.5)
+    role = followed.databases.source.role
+    databases.source_superuser.execute(f'alter role "{role}" set default_transaction_read_only = on')
     write_unrelated(databases)
     busy_until = current_position(followed.source)
 
@@ -43,6 +46,7 @@ def test_idle_slot_follows_a_busy_server(followed, databases, monkeypatch):
     insert(followed)
     followed.catch_up()
     followed.assert_equal()
+    databases.source_superuser.execute(f'alter role "{role}" reset default_transaction_read_only')
 
 
 def test_idle_slot_does_not_advance_past_what_is_in_flight(followed, databases, monkeypatch):

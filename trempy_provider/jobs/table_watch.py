@@ -1,11 +1,13 @@
 """Look, beside the stream, for tables whose changes it does not bring any more.
 
 A table that is dropped sends nothing; created again, it is another table, which nobody publishes yet.
+A table renamed out of the settings goes on being followed, until another table gets its former name: that is
+the one the settings mean then.
 A table can leave the publication too: by ALTER PUBLICATION, or when a column of its list of columns is
 dropped with CASCADE.
 Partitions come and go without a word as well, see `partition_watch`.
 
-By `schema_evolution`: `apply` takes a table created again into the task, and lets one that was not published
+By `schema_evolution`: `apply` takes a table created again, or in another's place, into the task, and lets one that was not published
 for a while be loaded again; `stop` stops with the reason; `ignore` goes on with the others.
 In any case the table's state has the reason.
 """
@@ -22,6 +24,7 @@ from trempy_provider.config.task import ReplicationTask
 from trempy_provider.errors import SourceTableError, TrempyError
 from trempy_provider.jobs.partition_watch import PartitionWatch
 from trempy_provider.jobs.refresh import refresh
+from trempy_provider.postgres.catalog import selection_of
 from trempy_provider.postgres.session import Endpoint, Session, static_sql
 from trempy_provider.postgres.setup_lock import is_setting_up
 from trempy_provider.postgres.table_states import (
@@ -31,6 +34,7 @@ from trempy_provider.postgres.table_states import (
     update_table_state,
     wait_for_load,
 )
+from trempy_provider.postgres.tables import QualifiedName
 
 logger = logging.getLogger(__name__)
 
@@ -39,14 +43,17 @@ _INTERVAL_SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True)
 class _Unfollowed:
-    """A table of the task that sends nothing any more, and why."""
+    """A table of the task that sends nothing any more, or whose place another table has taken; and why."""
 
     state: TableState
     is_gone: bool
     is_there_again: bool
+    new_name: QualifiedName | None
 
     @property
     def reason(self) -> str:
+        if self.new_name is not None:
+            return f"it is called {self.new_name} on the source now, where another table has its name"
         if self.is_there_again:
             return "it was dropped and created again on the source"
         return "it was dropped on the source" if self.is_gone else "it is not published any more"
@@ -91,11 +98,25 @@ class TableWatch:
         if not rows or is_setting_up(target, self._task.task_name):
             return []
         states = read_table_states(target, self._task.task_name)
-        return [
-            _Unfollowed(states[oid], is_gone, is_gone and again is not None and again not in states)
-            for oid, is_gone, again in rows
-            if oid in states
-        ]
+        found = [self._unfollowed(states, *row) for row in rows if row[0] in states]
+        return [entry for entry in found if entry.new_name is None or self._has_been_replaced(entry)]
+
+    def _unfollowed(
+        self,
+        states: dict[int, TableState],
+        oid: int,
+        is_gone: bool,  # noqa: FBT001 — a column of the query's
+        again: int | None,
+        *name: str | None,
+    ) -> _Unfollowed:
+        new_name = QualifiedName(*filter(None, name)) if all(name) else None
+        is_there_again = again is not None and again not in states and (is_gone or new_name is not None)
+        return _Unfollowed(states[oid], is_gone, is_there_again, new_name)
+
+    def _has_been_replaced(self, entry: _Unfollowed) -> bool:
+        """Tell whether the settings mean another table now; one they choose by its new name too stays."""
+        assert entry.new_name is not None
+        return entry.is_there_again and selection_of(self._task, entry.new_name) is None
 
     def _parameters(self, states: dict[int, TableState]) -> dict[str, object]:
         names = [state.source for state in states.values()]
@@ -108,13 +129,15 @@ class TableWatch:
 
     def _note(self, entry: _Unfollowed, target: Session) -> None:
         policy, state = self._task.cdc.schema_evolution, entry.state
-        if not entry.is_gone and state.state is not LoadState.PENDING:
+        if entry.new_name is not None:
+            logger.warning("task %s: table %s: %s", self._task.task_name, state.source, entry.reason)
+        elif not entry.is_gone and state.state is not LoadState.PENDING:
             self._load_again(entry, target)
         elif entry.is_gone and state.error != _dropped(entry):
             logger.warning("task %s: table %s: %s", self._task.task_name, state.source, entry.reason)
             update_table_state(target, self._task.task_name, state.source_oid, error=_dropped(entry))
         if policy is SchemaEvolution.STOP:
-            raise SourceTableError(f"source table {state.source} sends no changes: {entry.reason}")
+            raise SourceTableError(f"source table {state.source} is not followed: {entry.reason}")
 
     def _load_again(self, entry: _Unfollowed, target: Session) -> None:
         if not self._task.loads_fully:
