@@ -17,18 +17,21 @@ from psycopg2 import sql
 from sandbox.compare import snapshot
 from tests.faults.dying import start
 from tests.model.faults import Faults, Servers, finish_loads
-from tests.model.oracle import Oracle
+from tests.model.oracle import Oracle, OracleTable
 from tests.model.tables import CREATE_TYPES, random_tables
 from tests.model.watcher import Watcher
 from tests.model.writers import CREATE_JOURNAL, JOURNAL_TABLES, Writer
 from tests.support.compare import assert_equal_rows
 from tests.support.databases import DatabasePair
+from tests.support.histories import read_history
 from tests.support.site import MARKERS, Site, stream_early
 from tests.support.wait import wait_until
 
 WRITER_COUNT = 3
 PHASE_SECONDS = (8.0, 20.0)
 LOG_LENGTH = 4000
+MODES = ("scd2",)
+EVERY, CURRENT = sql.SQL("true"), sql.SQL("scd_current = 1")
 TOUCH = sql.SQL("update {0} set n = n where ctid = (select ctid from {0} limit 1) returning true")
 
 
@@ -54,21 +57,22 @@ class EpisodeReport:
 class Episode:
     """Everything of one seed; `run` goes on until the time is over, and raises what it finds wrong."""
 
-    def __init__(
-        self, seed: str, *, databases: DatabasePair, servers: Servers, folder: Path, changes_schema: bool
-    ) -> None:
+    def __init__(self, seed: str, *, databases: DatabasePair, servers: Servers, folder: Path) -> None:
         self.report = EpisodeReport(seed)
         self._random = Random(seed)
         self._databases = databases
-        self._tables = random_tables(self._random, self._random.randint(3, 6))
-        self.options = self._random_options(changes_schema=changes_schema)
+        mode = self._random.choice(MODES)
+        self._keeps_history = mode == "scd2"
+        changes_schema = not self._keeps_history and self._random.random() < 0.6
+        self._tables = random_tables(self._random, self._random.randint(3, 6), with_keys=self._keeps_history)
+        self.options = self._random_options(mode, changes_schema=changes_schema)
         names = [table.qualified_name for table in self._tables]
         self._site = Site(
             databases,
             rabbitmq_uri=servers.broker.amqp_uri,
             task_name=f"model_{self._random.randrange(10**9)}",
             folder=folder,
-            tables=[MARKERS, *JOURNAL_TABLES, *names],
+            tables=[MARKERS, *([] if self._keeps_history else JOURNAL_TABLES), *names],
             task=self.options,
         )
         self._faults = Faults(self._site, servers, Random(f"{seed} faults"))
@@ -87,13 +91,15 @@ class Episode:
     def run(self, *, deadline: float) -> None:
         oracle = self._prepare()
         with self._keeping_alive():
-            self._watcher.start()
+            if not self._keeps_history:
+                self._watcher.start()
             for _ in range(1_000_000):
                 self._disturb(min(time.monotonic() + self._random.uniform(*PHASE_SECONDS), deadline))
                 self._compare(oracle)
                 if time.monotonic() >= deadline:
                     break
-            self._watcher.end()
+            if not self._keeps_history:
+                self._watcher.end()
 
     def close(self) -> None:
         """End all that was started, and remove the task."""
@@ -109,11 +115,11 @@ class Episode:
         """The ends of the processes' logs."""
         return "\n".join(f"--- {half.name}\n{half.log[-LOG_LENGTH:]}" for half in self._site.halves)
 
-    def _random_options(self, *, changes_schema: bool) -> dict[str, Any]:
+    def _random_options(self, mode: str, *, changes_schema: bool) -> dict[str, Any]:
         random = self._random
         return {
             "cdc_settings": {
-                "mode": random.choice(["default", "upsert"]),
+                "mode": mode,
                 "batch_max_rows": random.choice([3, 20, 100, 10_000]),
                 "batch_max_bytes": random.choice([2_000, 100_000, 4_000_000]),
                 "prefetch_count": random.choice([1, 1, 4, 50]),
@@ -232,17 +238,31 @@ class Episode:
     def _assert_equal(self, oracle: Oracle) -> None:
         for empty in ("apply_errors", "dead_letters", "held_changes", "held_chunks"):
             assert self._site.count(empty) == 0, empty
-        source, target = self._databases.source_admin_uri, self._databases.target_admin_uri
         for name, table in oracle.tables.items():
             expected = table.lines()
-            _assert_same(name, "source", _lines(source, name, table.columns), expected)
-            _assert_same(name, "target", _lines(target, name, table.columns), expected)
-        assert_equal_rows(source, target, tables=list(oracle.tables))
+            _assert_same(
+                name, "source", _lines(self._databases.source_admin_uri, name, table.columns), expected
+            )
+            if name not in self._site.tables:
+                continue
+            if self._keeps_history:
+                self._assert_history(name, table)
+            condition = CURRENT if self._keeps_history else EVERY
+            target = _lines(self._databases.target_admin_uri, name, table.columns, condition)
+            _assert_same(name, "target", target, expected)
+        if not self._keeps_history:
+            source, target = self._databases.source_admin_uri, self._databases.target_admin_uri
+            assert_equal_rows(source, target, tables=list(oracle.tables))
+
+    def _assert_history(self, name: str, table: OracleTable) -> None:
+        """Check what holds for every history: its versions of a key follow each other, and the last is current."""
+        key = ", ".join(f'"{column}"::text' for column in table.key)
+        read_history(self._databases.target_superuser, f"select {key} from {name}", key_count=len(table.key))
 
 
-def _lines(uri: str, table: str, columns: list[str]) -> Counter[bytes]:
-    query = sql.SQL("copy (select {} from {}) to stdout").format(
-        sql.SQL(", ").join(map(sql.Identifier, columns)), sql.Identifier(*table.split("."))
+def _lines(uri: str, table: str, columns: list[str], condition: sql.Composable = EVERY) -> Counter[bytes]:
+    query = sql.SQL("copy (select {} from {} where {}) to stdout").format(
+        sql.SQL(", ").join(map(sql.Identifier, columns)), sql.Identifier(*table.split(".")), condition
     )
     lines: Counter[bytes] = Counter()
     rest = b""

@@ -112,9 +112,11 @@ class ModelTable:
         return sql.SQL("; ").join(statements)
 
 
-def random_tables(random: Random, count: int) -> list[ModelTable]:
-    """Return tables of all kinds, in random order."""
+def random_tables(random: Random, count: int, *, with_keys: bool = False) -> list[ModelTable]:
+    """Return tables of all kinds, in random order; or of all that have a key."""
     kinds = ["keyed", "composite", "full", "keyless", "index", "unique"]
+    if with_keys:
+        kinds.remove("keyless")
     chosen = [kinds[number % len(kinds)] for number in range(count)]
     random.shuffle(chosen)
     return [_table(random, f"t{number}_{kind}", kind) for number, kind in enumerate(chosen)]

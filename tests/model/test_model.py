@@ -94,7 +94,7 @@ def run_episode(seed: str, servers: OwnServers, folder: Path, *, ends_at: float)
     versions = sorted(available_versions())
     used = servers.of(random.choice(versions), random.choice(versions))
     with database_pair(used.source, used.target) as databases:
-        episode = Episode(seed, databases=databases, servers=used, folder=folder, changes_schema=True)
+        episode = Episode(seed, databases=databases, servers=used, folder=folder)
         try:
             episode.run(deadline=ends_at)
         except BaseException as error:

@@ -73,6 +73,7 @@ def test_columns_added_dropped_renamed_and_retyped_are_followed(databases, follo
     assert replication.metadata("select state, load_id from trempy.table_states") == [("ready", 1)]
 
 
+@pytest.mark.pg(15, 18)
 def test_changes_behind_the_catalog_are_followed_in_stream_order(databases, followed):
     """Capture reads the catalog when all of this has happened already."""
     replication = followed(
@@ -97,6 +98,7 @@ def test_changes_behind_the_catalog_are_followed_in_stream_order(databases, foll
     assert_followed(replication, "t")
 
 
+@pytest.mark.pg("18-15")
 def test_ddl_and_changes_within_one_transaction_are_followed(databases, followed):
     replication = followed(
         "create table t (id int primary key, a int); insert into t values (1, 1), (2, 2)", "t"
@@ -112,6 +114,7 @@ def test_ddl_and_changes_within_one_transaction_are_followed(databases, followed
     assert_followed(replication, "t")
 
 
+@pytest.mark.pg(18)
 def test_values_made_row_by_row_on_the_source_are_loaded_again(databases, followed):
     tables = ("random", "serial", "identity", "using_", "uncertain", "plain")
     replication = followed(
@@ -198,6 +201,7 @@ def test_ddl_in_a_transaction_in_progress_is_followed_at_its_commit(databases, f
     assert replication.metadata("select state, load_id from trempy.table_states") == [("ready", 1)]
 
 
+@pytest.mark.pg(15, 18)
 def test_not_null_is_followed_both_ways(databases, followed):
     replication = followed(
         "create table t (id int primary key, a int not null, b int); insert into t values (1, 1, 1)", "t"
@@ -310,6 +314,7 @@ def test_ignore_keeps_the_target_and_loses_no_row(databases, followed):
     assert rows == [(1, 1, 1, 1), (2, 2, None, 2), (3, None, None, 3)]
 
 
+@pytest.mark.pg("15-18", "18-15")
 def test_enum_labels_come_before_the_first_row_that_has_them(databases, followed):
     replication = followed(
         "create type mood as enum ('low', 'high');"
@@ -465,6 +470,7 @@ def test_transformed_table_follows_and_a_column_the_settings_name_stops(database
         replication.apply()
 
 
+@pytest.mark.pg(18)
 def test_ddl_beside_writers_and_loads_ends_equal(databases, followed):
     """Columns come, go and change while two sessions write and capture, apply and loads run beside them."""
     replication = followed(
