@@ -30,7 +30,7 @@ from tests.support.wait import wait_until
 WRITER_COUNT = 3
 PHASE_SECONDS = (8.0, 20.0)
 LOG_LENGTH = 4000
-MODES = ("scd2",)
+MODES = ("default", "default", "upsert", "scd2")
 EVERY, CURRENT = sql.SQL("true"), sql.SQL("scd_current = 1")
 TOUCH = sql.SQL("update {0} set n = n where ctid = (select ctid from {0} limit 1) returning true")
 
@@ -63,7 +63,7 @@ class Episode:
         self._databases = databases
         mode = self._random.choice(MODES)
         self._keeps_history = mode == "scd2"
-        changes_schema = not self._keeps_history and self._random.random() < 0.6
+        changes_schema = self._random.random() < 0.6
         self._tables = random_tables(self._random, self._random.randint(3, 6), with_keys=self._keeps_history)
         self.options = self._random_options(mode, changes_schema=changes_schema)
         names = [table.qualified_name for table in self._tables]

@@ -21,6 +21,10 @@ TERMINATE = (
     "select count(pg_terminate_backend(pid)) from pg_stat_activity"
     " where application_name like 'trempy/%' and datname = current_database()"
 )
+ALARMS = (
+    ("set_vm_memory_high_watermark", "0.000001", "0.8"),
+    ("set_disk_free_limit", "1000000GB", "50MB"),
+)
 
 
 @dataclass(slots=True)
@@ -136,9 +140,11 @@ class Faults:
         self._servers.broker.start()
 
     def _refuse_messages(self) -> None:
-        self._servers.broker.ctl("set_vm_memory_high_watermark", "0.000001")
+        """Raise an alarm of the broker, over its memory or its disk."""
+        setting, too_much, enough = self._random.choice(ALARMS)
+        self._servers.broker.ctl(setting, too_much)
         time.sleep(self._random.uniform(0.2, 2))
-        self._servers.broker.ctl("set_vm_memory_high_watermark", "0.8")
+        self._servers.broker.ctl(setting, enough)
 
     def _load_a_table_again(self) -> None:
         """Begin to load a table again; sometimes the load dies."""
@@ -171,7 +177,7 @@ FAULTS: dict[Callable[[Faults], None], int] = {
     Faults._restart_target: 2,
     Faults._crash_source: 2,
     Faults._crash_target: 2,
-    Faults._refuse_messages: 1,
+    Faults._refuse_messages: 2,
     Faults._restart_broker: 1,
     Faults._crash_broker: 1,
 }

@@ -74,6 +74,8 @@ def test_target_equals_the_source_and_the_oracle_through_random_faults(
     capsys: pytest.CaptureFixture[str],
 ):
     deadline = time.monotonic() + model_seconds
+    with capsys.disabled():
+        print(f"\nmodel seed {model_seed}", flush=True)
     reports: list[EpisodeReport] = []
     for number in itertools.count():
         seed = f"{model_seed}-{number}" if "-" not in model_seed else model_seed

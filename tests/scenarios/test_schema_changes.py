@@ -406,7 +406,9 @@ def test_stop_names_a_table_whose_name_another_has(databases, followed):
     replication = followed("create table t (id int primary key)", "t", task={})
     databases.source_admin.execute("alter table t rename to u; create table t (id int primary key)")
 
-    with pytest.raises(SourceTableError, match=r"public\.t .* called public\.u .* another table has its name"):
+    with pytest.raises(
+        SourceTableError, match=r"public\.t .* called public\.u .* another table has its name"
+    ):
         replication.capture()
 
 

@@ -7,8 +7,9 @@ A table can leave the publication too: by ALTER PUBLICATION, or when a column of
 dropped with CASCADE.
 Partitions come and go without a word as well, see `partition_watch`.
 
-By `schema_evolution`: `apply` takes a table created again, or in another's place, into the task, and lets one that was not published
-for a while be loaded again; `stop` stops with the reason; `ignore` goes on with the others.
+By `schema_evolution`: `apply` takes a table created again, or in another's place, into the task, and lets one
+that was not published for a while be loaded again; `stop` stops with the reason; `ignore` goes on with the
+others.
 In any case the table's state has the reason.
 """
 
@@ -98,18 +99,14 @@ class TableWatch:
         if not rows or is_setting_up(target, self._task.task_name):
             return []
         states = read_table_states(target, self._task.task_name)
-        found = [self._unfollowed(states, *row) for row in rows if row[0] in states]
+        found = [self._unfollowed(states, row) for row in rows if row[0] in states]
         return [entry for entry in found if entry.new_name is None or self._has_been_replaced(entry)]
 
     def _unfollowed(
-        self,
-        states: dict[int, TableState],
-        oid: int,
-        is_gone: bool,  # noqa: FBT001 — a column of the query's
-        again: int | None,
-        *name: str | None,
+        self, states: dict[int, TableState], row: tuple[int, bool, int | None, list[str] | None]
     ) -> _Unfollowed:
-        new_name = QualifiedName(*filter(None, name)) if all(name) else None
+        oid, is_gone, again, name = row
+        new_name = QualifiedName(*name) if name is not None else None
         is_there_again = again is not None and again not in states and (is_gone or new_name is not None)
         return _Unfollowed(states[oid], is_gone, is_there_again, new_name)
 
@@ -129,15 +126,23 @@ class TableWatch:
 
     def _note(self, entry: _Unfollowed, target: Session) -> None:
         policy, state = self._task.cdc.schema_evolution, entry.state
-        if entry.new_name is not None:
-            logger.warning("task %s: table %s: %s", self._task.task_name, state.source, entry.reason)
-        elif not entry.is_gone and state.state is not LoadState.PENDING:
+        if entry.is_gone or entry.new_name is not None:
+            self._tell(entry, target)
+        elif state.state is not LoadState.PENDING:
             self._load_again(entry, target)
-        elif entry.is_gone and state.error != _dropped(entry):
-            logger.warning("task %s: table %s: %s", self._task.task_name, state.source, entry.reason)
-            update_table_state(target, self._task.task_name, state.source_oid, error=_dropped(entry))
         if policy is SchemaEvolution.STOP:
             raise SourceTableError(f"source table {state.source} is not followed: {entry.reason}")
+
+    def _tell(self, entry: _Unfollowed, target: Session) -> None:
+        told = (
+            f"It sends no changes: {entry.reason}."
+            if entry.is_gone
+            else f"Not the table that is meant: {entry.reason}."
+        )
+        if entry.state.error == told:
+            return
+        logger.warning("task %s: table %s: %s", self._task.task_name, entry.state.source, entry.reason)
+        update_table_state(target, self._task.task_name, entry.state.source_oid, error=told)
 
     def _load_again(self, entry: _Unfollowed, target: Session) -> None:
         if not self._task.loads_fully:
@@ -160,7 +165,3 @@ class TableWatch:
             refresh(self._task, source=self._source, target=self._target, broker=self._broker)
         except TrempyError as error:
             logger.warning("task %s could not take up new tables: %s", self._task.task_name, error)
-
-
-def _dropped(entry: _Unfollowed) -> str:
-    return f"It sends no changes: {entry.reason}."

@@ -2,8 +2,7 @@
 -- publish any more, and those that are called otherwise now while another table has the name that was theirs.
 -- With each: the OID of another table of that name, and, when it is published, what it is called itself.
 select wanted.oid, c.oid is null as is_gone, again.oid::bigint,
-       case when r.prrelid is not null then own.nspname end::text as schema_name,
-       case when r.prrelid is not null then c.relname end::text as table_name
+       case when r.prrelid is not null then array[own.nspname, c.relname]::text[] end as new_name
 from unnest(%(oids)s::bigint[], %(schemas)s::text[], %(tables)s::text[]) as wanted (oid, schema_name, table_name)
 join pg_publication p on p.pubname = %(publication)s and not p.puballtables
                      and not exists (select from pg_publication_namespace s where s.pnpubid = p.oid)
