@@ -16,6 +16,7 @@ from trempy_provider.operators.full_load import TrempyFullLoadOperator
 from trempy_provider.operators.lease import LeaseProgress
 from trempy_provider.operators.setup import TrempySetupOperator
 from trempy_provider.operators.status import TrempyStatusOperator
+from trempy_provider.operators.sync_sequences import TrempySyncSequencesOperator
 from trempy_provider.operators.tables import TrempyTablesOperator
 from trempy_provider.operators.teardown import TrempyTeardownOperator
 
@@ -71,6 +72,17 @@ def test_task_is_set_up_loaded_and_torn_down_with_small_facts_as_results(orders,
     assert teardown["slot_dropped"]
     assert _rows(orders.target) == _rows(orders.source)
     json.dumps([setup, load, status, teardown])
+
+
+def test_sequences_are_brought_to_where_the_source_has_them(orders, run):
+    orders.source_admin.execute("alter table public.orders add number serial")
+    run(TrempySetupOperator)
+    run(TrempyFullLoadOperator)
+    orders.source_admin.execute("select setval('public.orders_number_seq', 500)")
+
+    run(TrempySyncSequencesOperator)
+
+    assert orders.target_admin.fetch_value("select nextval('public.orders_number_seq')") == 501
 
 
 def test_settings_come_from_the_variable_by_name(orders, settings, define_task, task_name):

@@ -8,11 +8,11 @@ from trempy_provider.broker.parameters import RabbitMqParameters
 from trempy_provider.broker.rabbitmq import RabbitMqBroker
 from trempy_provider.errors import TopologyError
 
-ROWS = "insert into public.{table} select g, 'v' || g from generate_series(1, {count}) g"
+ROWS = "insert into public.{table} (id, v) select g, 'v' || g from generate_series(1, {count}) g"
 
 
 def make_table(databases, table="t", count=100):
-    databases.source_admin.execute(f"create table public.{table} (id int primary key, v text)")
+    databases.source_admin.execute(f"create table public.{table} (id int primary key, v text, n serial)")
     databases.source_admin.execute(ROWS.format(table=table, count=count))
 
 
@@ -43,6 +43,10 @@ def test_commands_one_by_one_replicate_and_leave_nothing_behind(databases, rabbi
     assert command.done("reload", "--table", "public.t")["rows"] == 90
     assert command.done("status")["lag"]["apply_bytes"] == 0
     command.assert_equal()
+
+    databases.source_admin.execute("select setval('public.t_n_seq', 500)")
+    assert sum(entry["was_set"] for entry in command.done("sync-sequences")["sequences"]) == 1
+    assert databases.target_admin.fetch_value("select nextval('public.t_n_seq')") == 501
 
     torn_down = command.done("teardown")
     assert torn_down == {
