@@ -179,6 +179,30 @@ def test_history_is_kept_by_the_key_that_the_settings_make(databases, replicate)
     assert errors(replication) == []
 
 
+def test_first_load_of_a_history_takes_columns_that_changed_after_the_setup(databases, replicate):
+    databases.source_admin.execute(
+        "create table public.t (id int primary key, a int, gone text);"
+        "insert into public.t select g, g from generate_series(1, 20) g"
+    )
+    task = {"cdc_settings": {"mode": "scd2", "schema_evolution": "apply"}}
+    replication = replicate("public.t", task=task)
+    replication.setup()
+    databases.source_admin.execute(
+        "alter table public.t add late int default 7; alter table public.t rename a to b;"
+        "alter table public.t drop gone; insert into public.t values (21, 21, 21)"
+    )
+
+    replication.load()
+    databases.source_admin.execute("update public.t set late = 8 where id = 1")
+    replication.catch_up()
+
+    query = "select id, b, late from public.t"
+    histories = read_history(databases.target, query)
+    assert {chain[-1].row for chain in histories.values()} == set(databases.source_admin.fetch_all(query))
+    assert [version.row[1:] for version in histories[(1,)]] == [(1, 7), (1, 8)]
+    assert errors(replication) == []
+
+
 def test_history_goes_on_while_the_table_changes(databases, replicate):
     databases.source_admin.execute(
         "create table public.t (id int primary key, a int, v text);"

@@ -21,6 +21,7 @@ from trempy_provider.postgres.load_tables import (
     create_bare_table_sql,
     create_load_table_sql,
     drop_table_sql,
+    holds_rows,
     load_table_name,
     plan_indexes,
     plan_keys,
@@ -142,7 +143,7 @@ def _is_outgrown(order: _Order, target: Session, present: Table) -> bool:
     """Tell whether a table of ours, of whose former shape nothing is known, is to be made anew."""
     if order.task.cdc.schema_evolution is not SchemaEvolution.APPLY or not order.state.created_by_task:
         return False
-    if order.plan.versions is not None:  # it holds history
+    if order.plan.versions is not None and holds_rows(target, present):  # a history
         return False
     wanted = {c.name: c.type_name for c in target_columns(order.task, order.table, order.plan)}
     fits = wanted == {column.name: column.type_name for column in present.columns}
