@@ -215,6 +215,7 @@ def test_not_null_is_followed_both_ways(databases, followed):
         "insert into t values (6, null, 6)",
     ):
         databases.source_admin.execute(statement)
+        write_beside(databases)
         replication.catch_up()
     assert_followed(replication, "t")
 
@@ -226,9 +227,15 @@ def test_not_null_is_followed_both_ways(databases, followed):
     replication.catch_up()
     for new in (5, 7):  # SET NOT NULL is followed with the second change at the latest
         databases.source_admin.execute(f"insert into t values ({new}, null, {new})")
+        write_beside(databases)
         replication.catch_up()
     assert_followed(replication, "t")
     assert replication.metadata("select count(*) from trempy.apply_errors") == [(0,)]
+
+
+def write_beside(databases) -> None:
+    """Let there be WAL between a commit and the moment at which capture reads the catalog."""
+    databases.source_admin.fetch_all("select pg_logical_emit_message(false, 'beside', repeat('x', 1000))")
 
 
 STOPPING = {  # by name of the table: what happens to it, and the column named

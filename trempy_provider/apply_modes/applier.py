@@ -115,7 +115,9 @@ class Applier:
         for table in columnar.tables:
             oid = table.shape.relation.oid
             end_lsn = batch.end_lsn if batch.transaction_count == 1 else batch.first_lsn
-            view = self._follow(table.shape, commit_lsn=batch.first_lsn, end_lsn=end_lsn)
+            view = self._follow(
+                table.shape, first_lsn=batch.first_lsn, commit_lsn=batch.first_lsn, end_lsn=end_lsn
+            )
             if view is None:
                 continue
             name = str(self.states[oid].target)
@@ -230,7 +232,7 @@ class Applier:
         if not self._router.is_written(last, oid):  # it has begun to wait for a new load
             return
         end_lsn = self._end_lsns.get(commit_lsn, commit_lsn)
-        view = self._follow(shape, commit_lsn=commit_lsn, end_lsn=end_lsn)
+        view = self._follow(shape, first_lsn=run[0].begin.commit_lsn, commit_lsn=commit_lsn, end_lsn=end_lsn)
         if view is None:
             return
         with naming_table_of(str(self._router.states[oid].target), run):
@@ -238,14 +240,18 @@ class Applier:
         for change in run:
             self.counts.changes[oid, change.operation] += 1
 
-    def _follow(self, shape: Shape, *, commit_lsn: Lsn, end_lsn: Lsn) -> View | None:
+    def _follow(self, shape: Shape, *, first_lsn: Lsn, commit_lsn: Lsn, end_lsn: Lsn) -> View | None:
         """Let the target follow the shape of changes; None: their table waits for a new load now.
 
-        The LSNs are those of the transaction of the last change, or earlier ones.
+        The LSNs are those of the transaction of the last change, or earlier ones; `first_lsn` is the first's.
         """
         oid = shape.relation.oid
         followed = self._evolver.follow(
-            shape, state=self._router.states[oid], commit_lsn=commit_lsn, end_lsn=end_lsn
+            shape,
+            state=self._router.states[oid],
+            first_lsn=first_lsn,
+            commit_lsn=commit_lsn,
+            end_lsn=end_lsn,
         )
         self._router.states[oid] = followed.state
         if followed.target_changed:

@@ -63,16 +63,19 @@ class Evolver:
         self._known = None
         self._views.clear()
 
-    def follow(self, shape: Shape, *, state: TableState, commit_lsn: Lsn, end_lsn: Lsn) -> Followed:
+    def follow(
+        self, shape: Shape, *, state: TableState, first_lsn: Lsn, commit_lsn: Lsn, end_lsn: Lsn
+    ) -> Followed:
         """Let the target follow a table's shape before changes in it are written.
 
-        The LSNs are those of the transaction of the last of these changes.
+        The LSNs are those of the transaction of the last of these changes; `first_lsn` is the first one's
+        commit: what was read ahead of that holds for all of them.
         Raise SchemaChangeError naming the column when the target must be changed by hand.
         """
         payloads, view = self._views.get(state.source_oid, ((), None))
         if view is not None and payloads == shape.payloads:
-            return self._settle(state, view, commit_lsn)
-        followed = self._compare(shape, state, commit_lsn, end_lsn)
+            return self._settle(state, view, first_lsn)
+        followed = self._compare(shape, state, first_lsn, (commit_lsn, end_lsn))
         if followed.view is not None:
             self._views[state.source_oid] = shape.payloads, followed.view
         return followed
@@ -82,7 +85,7 @@ class Evolver:
         payloads, view = self._views.get(shape.relation.oid, ((), None))
         return view if view is not None and payloads == shape.payloads else View(shape.relation)
 
-    def _compare(self, shape: Shape, state: TableState, commit_lsn: Lsn, end_lsn: Lsn) -> Followed:
+    def _compare(self, shape: Shape, state: TableState, first_lsn: Lsn, last: tuple[Lsn, Lsn]) -> Followed:
         relation, facts = shape.relation, facts_of(shape)
         known = self._tables().get(state.source_oid)
         if facts is None or known is None:
@@ -91,10 +94,10 @@ class Evolver:
             return self._follow_to_the_end(relation, known, state)
         state = follow_name(self._session, self._task, state, known, facts.name)
         types = read_relation_types(self._session, shape)
-        described = Description(relation, types, facts, commit_lsn, end_lsn)
+        described = Description(relation, types, facts, *last)
         policy = self._task.cdc.schema_evolution
         evolution = find_evolution(
-            known,
+            settle(known, first_lsn),
             described,
             renames=policy is not SchemaEvolution.IGNORE,
             trusts_catalog=policy is not SchemaEvolution.APPLY,
@@ -121,10 +124,10 @@ class Evolver:
         view = view_of(change.described.relation, table, change.evolution.order)
         return Followed(state, view, target_changed=is_changed)
 
-    def _settle(self, state: TableState, view: View, commit_lsn: Lsn) -> Followed:
+    def _settle(self, state: TableState, view: View, first_lsn: Lsn) -> Followed:
         """Take what was read ahead as true once the stream has come there."""
         known = self._tables().get(state.source_oid)
-        if known is None or (settled := settle(known, commit_lsn)) == known:
+        if known is None or (settled := settle(known, first_lsn)) == known:
             return Followed(state, view)
         is_changed = False
         if self._task.cdc.schema_evolution is SchemaEvolution.APPLY:
