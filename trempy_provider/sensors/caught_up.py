@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
+import pendulum
 from airflow.sdk import BaseSensorOperator
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
@@ -28,7 +29,7 @@ class ReplicationCaughtUpSensor(BaseSensorOperator):
 
     :param task_name: the replication task, kept in a Variable
     :param lsn: wait for this position of the source's WAL, such as `16/B374D848`
-    :param committed_at: wait for everything committed up to this time, in ISO format with a time zone
+    :param committed_at: wait for everything committed up to this time, in ISO format (UTC without a zone)
     :param deferrable: wait in the triggerer, without a worker slot
     """
 
@@ -112,11 +113,19 @@ class ReplicationCaughtUpSensor(BaseSensorOperator):
 
 
 def _read_time(value: datetime | str) -> datetime:
-    try:
-        moment = value if isinstance(value, datetime) else datetime.fromisoformat(value)
-    except ValueError as error:
-        raise ConfigurationError(f"committed_at is {value!r}; expected an ISO time with a zone") from error
+    """Read a time in ISO format, UTC where it names no zone."""
+    moment = value if isinstance(value, datetime) else _parse_time(value)
     return moment if moment.tzinfo is not None else moment.replace(tzinfo=timezone.utc)
+
+
+def _parse_time(text: str) -> datetime:
+    try:
+        moment = pendulum.parse(text)
+    except ValueError:
+        moment = None
+    if not isinstance(moment, datetime):
+        raise ConfigurationError(f"committed_at is {text!r}; expected a time in ISO format")
+    return moment
 
 
 def _in_airflow_terms(error: TrempyError) -> AirflowException:

@@ -71,10 +71,16 @@ def test_time_that_is_over_on_the_source_becomes_a_position(prepared, task):
     before = current_position(endpoints_of(task).source)
     moment = datetime.now(timezone.utc)
 
-    position, committed_at = sensor(task, committed_at=moment.isoformat())._goal()
+    forms = [
+        moment,
+        moment.isoformat(),
+        str(moment),
+        f"{moment:%Y-%m-%dT%H:%M:%S}Z",
+        f"{moment:%Y-%m-%d %H:%M}",
+    ]
+    goals = [sensor(task, committed_at=form)._goal() for form in forms]
 
-    assert Lsn.parse(position) >= before
-    assert committed_at is None
+    assert all(Lsn.parse(position) >= before and time is None for position, time in goals)
 
 
 def test_sensor_waits_for_a_commit_time_to_come(prepared, task):
@@ -92,6 +98,7 @@ def test_sensor_waits_for_a_commit_time_to_come(prepared, task):
     [
         ({"lsn": "nonsense"}, "not an LSN"),
         ({"committed_at": "yesterday"}, "committed_at"),
+        ({"committed_at": "P1D"}, "committed_at"),
         ({"lsn": "0/1", "committed_at": "2024-01-01"}, "not both"),
     ],
 )
