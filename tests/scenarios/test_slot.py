@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
+from psycopg2 import sql
 
 from tests.scenarios.test_exactly_once import insert, slot_position
 from tests.support.wait import wait_until
@@ -163,5 +166,32 @@ def test_lease_ends_while_the_broker_takes_nothing(followed, monkeypatch):
 
     assert report.end_reason == "deadline"
     monkeypatch.undo()
+    followed.catch_up()
+    followed.assert_equal()
+
+
+def test_server_is_answered_in_time_while_the_broker_takes_nothing(followed, databases, monkeypatch):
+    provider = sql.Identifier(databases.source.role)
+    databases.source_superuser.execute(
+        sql.SQL("alter role {} set wal_sender_timeout = '4s'").format(provider)
+    )
+    held_back = threading.Event()
+    monkeypatch.setattr(
+        RabbitMqPublisher, "wait_for_room", lambda _self, *, timeout_seconds: held_back.wait(timeout_seconds)
+    )
+    insert(followed)
+    lived_on = """
+        select clock_timestamp() - backend_start > interval '9 s'
+        from pg_replication_slots join pg_stat_activity on pid = active_pid where slot_name = %s
+    """
+
+    with followed.running():
+        wait_until(
+            lambda: databases.source_superuser.fetch_all(lived_on, [followed.task.slot_name]) == [(True,)],
+            timeout_seconds=60,
+            what="a walsender that lives on beyond its timeout",
+        )
+        held_back.set()
+
     followed.catch_up()
     followed.assert_equal()

@@ -24,7 +24,7 @@ _XLOG_DATA_HEADER = Struct("!cQQQ")
 _KEEPALIVE_FRAME = Struct("!cQQB")
 _STATUS_UPDATE = Struct("!cQQQQB")
 _POSTGRES_EPOCH_UNIX_SECONDS = 946_684_800
-_FEEDBACK_INTERVAL_SECONDS = 10.0
+_FEEDBACK_INTERVAL_SECONDS = 1.0  # below any wal_sender_timeout, for the server's questions may wait unread
 # A network may lose a connection without telling either end; as long as PostgreSQL's wal_receiver_timeout.
 SILENCE_SECONDS = 60.0
 ORIGIN_FILTER_VERSION = 16_00_00

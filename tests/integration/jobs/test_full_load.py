@@ -96,7 +96,7 @@ def test_keys_indexes_and_sequences_are_there_after_the_load(make_loading):
         "select conname, contype::text from pg_constraint where conrelid = 't'::regclass and contype in ('p', 'u') order by 1"
     )
     assert keys == [("t_code_key", "u"), ("t_pkey", "p")]
-    assert target.fetch_value("select reltuples from pg_class where oid = 't'::regclass") == 10
+    assert target.fetch_value("select count(*) from pg_stats where tablename = 't'") == 3  # by ANALYZE only
     assert not loading.leftovers()
 
 
