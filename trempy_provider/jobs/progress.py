@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -141,12 +142,22 @@ class TerminalProgress:
         done = [entry for entry in tables if entry.is_finished and entry.table not in self._finished]
         self._finished.update(entry.table for entry in done)
         active = [entry for entry in tables if not entry.is_finished and entry.phase is not Phase.WAITING]
-        lines = [*map(_bar_line, active), _total_line(tables)] if self._is_terminal else []
+        lines = self._fitted([*map(_bar_line, active), _total_line(tables)]) if self._is_terminal else []
         finished_lines = [entry.summary for entry in done]
         erase = (_UP + _CLEAR_LINE) * self._drawn_lines
         self._stream.write(erase + "".join(f"{line}\n" for line in [*finished_lines, *lines]))
         self._stream.flush()
         self._drawn_lines = len(lines)
+
+    def _fitted(self, lines: Sequence[str]) -> list[str]:
+        """Cut what the terminal would wrap or scroll away: it could not be erased."""
+        try:
+            columns, rows = os.get_terminal_size(self._stream.fileno())
+        except OSError:  # no size is known
+            return list(lines)
+        if not columns or not rows:
+            return list(lines)
+        return [line[: columns - 1] for line in lines[-max(rows - 1, 1) :]]
 
 
 def size_text(size_bytes: float) -> str:

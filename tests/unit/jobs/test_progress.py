@@ -1,6 +1,12 @@
+import fcntl
 import io
 import logging
+import os
+import pty
+import struct
+import termios
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -99,6 +105,20 @@ def test_terminal_draws_bars_and_lets_finished_tables_scroll_away():
         "0 of 2 tables, 250 rows, 5.0 kB",
     ]
     assert second.splitlines()[0] == "public.orders: ready, 1,000 rows, 0 B"
+
+
+def test_no_line_is_longer_and_no_drawing_higher_than_the_terminal():
+    controller, terminal = pty.openpty()
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 4, 40, 0, 0))  # rows, columns
+    with os.fdopen(controller, "rb", buffering=0) as screen, os.fdopen(terminal, "w") as stream:
+        tables = [replace(copying(), table=QualifiedName("public", "t" * 40 + str(i))) for i in range(9)]
+
+        TerminalProgress(stream).update(tables)
+
+        lines = screen.read(4096).decode().splitlines()
+    assert len(lines) == 3
+    assert max(map(len, lines)) == 39
+    assert lines[-1].startswith("0 of 9 tables")
 
 
 def test_without_a_terminal_only_finished_tables_are_written():
