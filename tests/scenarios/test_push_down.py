@@ -204,7 +204,7 @@ def test_a_row_that_comes_to_pass_without_values_that_were_not_sent_is_an_error_
     assert databases.target_admin.fetch_value("select count(*) from pushed.by_key where large is null") == 0
 
 
-def test_check_and_setup_say_what_is_pushed_down_and_follow_the_setting(databases, make_pair):
+def test_check_and_setup_say_what_is_pushed_down_and_change_nothing_twice(databases, make_pair):
     pushed, _ = make_pair("default")
 
     found = check(pushed.task, source=pushed.source, target=pushed.target)
@@ -226,11 +226,28 @@ def test_check_and_setup_say_what_is_pushed_down_and_follow_the_setting(database
     pushed.setup()
     assert _publication_row(databases, pushed) == first
 
+
+def test_a_changed_setting_is_followed_without_a_load(databases, make_pair):
+    pushed, _ = make_pair("default")
+    pushed.setup()
+    pushed.load()
     given = pushed.task.model_dump(mode="json", by_alias=True)
-    given["task"]["cdc_settings"]["push_down_filters"] = False
-    pushed.change_settings(given)
-    assert pushed.setup().pushed_filters == ()
-    assert _row_filters(databases, pushed) == set()
+
+    for is_pushed in (False, True):
+        given["task"]["cdc_settings"]["push_down_filters"] = is_pushed
+        pushed.change_settings(given)
+        report = pushed.setup()
+        databases.source_admin.execute(
+            "update whole set n = (n + 1) % 5; update whole set label = 'o%' where id % 9 = 0; delete from whole where id % 9 = 1"
+        )
+        pushed.catch_up()
+
+        assert bool(report.pushed_filters) is bool(_row_filters(databases, pushed)) is is_pushed
+        wanted = databases.source_admin.fetch_all(
+            "select id, n from whole where n not between 2 and 3 and label like 'o\\%%' order by 1"
+        )
+        assert databases.target_admin.fetch_all("select id, n from pushed.whole order by 1") == wanted != []
+    assert pushed.errors() == []
 
 
 def _row_filters(databases, replication):

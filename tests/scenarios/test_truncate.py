@@ -99,3 +99,32 @@ def test_truncate_restart_identity_needs_no_ownership_on_the_target(databases, r
 
     assert replication.errors() == []
     assert databases.target.fetch_all("select id, v from public.t") == [(1, 3)]
+
+
+@pytest.mark.parametrize("mode", ["default", "upsert", "scd2"])
+def test_truncate_is_ignored_by_a_task_and_other_operations_by_a_table_where_the_settings_say_so(
+    databases, replicate, mode
+):
+    for table in ("emptied", "kept"):
+        databases.source_admin.execute(
+            f"create table {table} (id int primary key, a int); insert into {table} values (1, 1), (2, 2), (3, 3)"
+        )
+    entry = {"schema_name": "public", "table_name": "kept", "operations": ["insert", "update"]}
+    replication = replicate(
+        "public.emptied", entries=[entry], task={"cdc_settings": {"mode": mode, "truncate": "ignore"}}
+    )
+    replication.setup()
+    replication.load()
+
+    for table in ("emptied", "kept"):
+        databases.source_admin.execute(
+            f"update {table} set a = 10 where id = 1; delete from {table} where id = 2;"
+            f"truncate {table}; insert into {table} values (4, 4)"
+        )
+    replication.catch_up()
+
+    current = " where scd_current = 1" if mode == "scd2" else ""
+    rows = "select id, a from {}" + current + " order by id"
+    assert databases.target_admin.fetch_all(rows.format("emptied")) == [(1, 10), (3, 3), (4, 4)]
+    assert databases.target_admin.fetch_all(rows.format("kept")) == [(1, 10), (2, 2), (3, 3), (4, 4)]
+    assert replication.errors() == []
