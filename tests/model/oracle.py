@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import psycopg2
@@ -119,8 +119,11 @@ class OracleTable:
     def _key_of(self, row: Tuple) -> Tuple:
         return tuple([row[self.columns.index(name)] for name in self.key])
 
-    def _map(self, change: object) -> None:
-        self.rows = Counter({change(row): count for row, count in self.rows.items()})
+    def _map(self, change: Callable[[Tuple], Tuple]) -> None:
+        """Change every row; rows that have become equal are as many as they were together."""
+        rows, self.rows = self.rows, Counter()
+        for row, count in rows.items():
+            self.rows[change(row)] += count
         self.by_key = {key: change(row) for key, row in self.by_key.items()}
 
 
