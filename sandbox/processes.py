@@ -76,10 +76,21 @@ class ServerProcess:
         self._forget()
 
     def kill(self) -> None:
-        """End the whole family with SIGKILL; return when nothing is left."""
+        """End the whole family with SIGKILL; return when nothing is left.
+
+        The first process is held beforehand: it may answer the death of its children by starting others,
+        which nothing would tie to it once it is gone.
+        """
+        self._hold()
         family = self.family()
         end_processes(lambda: family | self.family(), first_signal=signal.SIGKILL)
         self._forget()
+
+    def _hold(self, *, at_most_seconds: float = 2) -> None:
+        self.send(signal.SIGSTOP)
+        deadline = time.monotonic() + at_most_seconds
+        while self.is_running() and not _is_stopped(self.pid) and time.monotonic() < deadline:
+            time.sleep(POLL_SECONDS / 10)
 
     def _forget(self) -> None:
         """Reap the first process if it was our child, and drop its record."""
@@ -200,6 +211,15 @@ def _read_process(entry: Path) -> ProcessRow | None:
         session=int(fields[3]),
         started_ticks=int(fields[19]),
     )
+
+
+def _is_stopped(pid: int) -> bool:
+    try:
+        return (Path("/proc") / str(pid) / "stat").read_text(errors="replace").rpartition(")")[2].split()[
+            0
+        ] == "T"
+    except OSError:
+        return True
 
 
 def _started_ticks(pid: int) -> int:

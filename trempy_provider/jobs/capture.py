@@ -53,6 +53,7 @@ _COALESCE_SECONDS = 0.002
 _LAST_CONFIRM_SECONDS = 10.0
 _STOP_CONFIRM_SECONDS = 0.5
 _ROOM_SECONDS = 1.0
+_LAST_WORDS_SECONDS = 1.0
 
 
 @dataclass(slots=True)
@@ -142,9 +143,7 @@ class _Capture:
             self._stream = self._open_stream(source)
             # Only now is nobody else moving the slot, and starts of capture are counted in their order.
             session_number = begin_capture_session(self._target, task.task_name)
-            point = _own_starting_point(
-                task, source=source, target=self._target, reader_pid=self._stream.backend_pid
-            )
+            point = _own_starting_point(task, source=source, target=self._target, stream=self._stream)
             self._stream.confirm(point.confirmed_lsn)
             names = names_by_oid(task, self._target)
             self._facts.mask(names)
@@ -364,10 +363,11 @@ class _Capture:
 
 
 def _own_starting_point(
-    task: ReplicationTask, *, source: Endpoint, target: Session, reader_pid: int
+    task: ReplicationTask, *, source: Endpoint, target: Session, stream: ChangeStream
 ) -> StartingPoint:
-    """Return where the slot stands; raise SlotInUseError when its stream is not ours any more."""
+    """Return where the slot stands; raise what has ended the stream when its reader is not ours any more."""
     point = find_starting_point(task.task_name, task.slot_name, source=source, target=target)
-    if point.reader_pid != reader_pid:
+    if point.reader_pid != stream.backend_pid:
+        stream.raise_if_ended(within_seconds=_LAST_WORDS_SECONDS)
         raise SlotInUseError(f"the stream of slot {task.slot_name} was lost as soon as it was opened")
     return point

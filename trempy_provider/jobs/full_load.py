@@ -160,7 +160,7 @@ def _claim_tables(
         )
     if read_task(control, task.task_name) is None:
         raise MetadataError(f"task {task.task_name} has not been set up in this target")
-    chosen = _choose(read_table_states(control, task.task_name), names)
+    chosen = _choose(task, read_table_states(control, task.task_name), names)
     wanted = [state for state in chosen if reload or state.state is not LoadState.READY]
     lock_tables(control, task.task_name, wanted)
     present = read_table_states(control, task.task_name)  # another load may have ended just before the lock
@@ -169,12 +169,24 @@ def _claim_tables(
     return wanted, len(chosen) - len(wanted)
 
 
-def _choose(states: dict[int, TableState], names: Sequence[str] | None) -> list[TableState]:
+def _choose(
+    task: ReplicationTask, states: dict[int, TableState], names: Sequence[str] | None
+) -> list[TableState]:
     if names is None:
         return list(states.values())
     by_name = {state.source: state for state in states.values()}
     wanted = list(dict.fromkeys(QualifiedName.parse(name) for name in names))
     unknown = [str(name) for name in wanted if name not in by_name]
+    awaited = [
+        str(name)
+        for name in wanted
+        if name not in by_name and task.selection_of(name.schema_name, name.table_name) is not None
+    ]
+    if awaited:
+        raise MetadataError(
+            f"task {task.task_name} has not been set up for {', '.join(awaited)}",
+            hint="Run `trempy refresh`, which takes up tables that the settings name.",
+        )
     if unknown:
         raise ConfigurationError(
             f"not among the task's tables: {', '.join(unknown)}; "

@@ -129,6 +129,13 @@ class ChangeStream:
         """Ask the server for a keepalive, which tells how far it has read."""
         self._send_feedback(reply_requested=True)
 
+    def raise_if_ended(self, *, within_seconds: float) -> None:
+        """Read on, without using what comes, and raise what the server has ended the stream with."""
+        deadline = time.monotonic() + within_seconds
+        while self.read_socket(timeout_seconds=max(0.0, deadline - time.monotonic())):
+            while time.monotonic() < deadline and self.next() is not None:
+                pass
+
     def close(self) -> None:
         """End the stream; the slot stays where it was confirmed."""
         self._connection.close()

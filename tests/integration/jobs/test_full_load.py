@@ -327,6 +327,18 @@ def test_unknown_table_names_are_refused_with_the_known_ones(make_loading):
         loading.full_load(tables=["public.nope"])
 
 
+def test_table_that_the_settings_name_but_nobody_has_set_up_is_told(make_loading):
+    loading = make_loading("public.*")
+    loading.databases.source_admin.execute("create table t (id int primary key)")
+    loading.setup()
+    loading.databases.source_admin.execute("create table later (id int primary key)")
+
+    with pytest.raises(MetadataError, match=r"has not been set up for public\.later") as raised:
+        loading.full_load(tables=["public.later"])
+
+    assert "trempy refresh" in raised.value.hint
+
+
 def test_a_task_that_was_not_set_up_is_refused(make_loading):
     loading = make_loading("public.t")
     loading.databases.source_admin.execute("create table t (id int primary key)")

@@ -1,13 +1,14 @@
 """Local PostgreSQL servers: start, crash, come back, and leave nothing behind."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import psycopg2
 import pytest
 
 from sandbox.installations import available_versions
 from sandbox.postgres import PostgresServer
-from sandbox.processes import recorded_servers, running_pids
+from sandbox.processes import read_processes, recorded_servers, running_pids
 from tests.support.databases import Database
 from tests.support.servers import start_whole
 
@@ -49,6 +50,26 @@ def test_data_outlive_a_kill(server: PostgresServer) -> None:
     server.start()
 
     assert database.fetch_all("select id from kept order by id") == [(1,), (2,)]
+
+
+def directory_of(pid: int) -> str | None:
+    try:
+        return str(Path(f"/proc/{pid}/cwd").readlink())
+    except OSError:  # it has just ended, or is the kernel's
+        return None
+
+
+def test_nothing_of_a_killed_server_lives_on(server: PostgresServer) -> None:
+    """A postmaster starts its children anew when one of them is killed before it."""
+    for _ in range(5):
+        sessions = [psycopg2.connect(server.superuser_uri()) for _ in range(10)]
+
+        server.kill()
+
+        assert [pid for pid in read_processes() if directory_of(pid) == str(server.data_dir)] == []
+        server.start()
+        for session in sessions:
+            session.close()
 
 
 @pytest.mark.parametrize("mode", ["fast", "immediate"])
