@@ -7,6 +7,7 @@ loads apart.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
@@ -19,17 +20,23 @@ from trempy_provider.postgres.session import Session, static_sql
 from trempy_provider.postgres.table_states import LoadState, TableState, read_table_states, update_table_state
 from trempy_provider.replication.lsn import Lsn
 
+_PATIENCE_SECONDS, _POLL_SECONDS = 1.0, 0.05
 _SHORT_LOCK_TIMEOUT = "500ms"  # progress is worth no longer wait
 
 
 def lock_tables(target: Session, task_name: str, states: Iterable[TableState]) -> None:
     """Keep other full loads away from the tables until the session ends.
 
+    A session that has just been closed has its locks for a moment more.
     Raise JobInProgressError naming the session that loads one of them.
     """
+    deadline = time.monotonic() + _PATIENCE_SECONDS
     for state in states:
         parameters = {"task_name": task_name, "source_oid": state.source_oid}
-        if not target.fetch_value(static_sql("try_load_lock"), parameters):
+        while not target.fetch_value(static_sql("try_load_lock"), parameters):
+            if time.monotonic() < deadline:
+                time.sleep(_POLL_SECONDS)
+                continue
             pid = target.fetch_value(static_sql("read_load_lock_pid"), parameters)
             raise JobInProgressError(
                 f"table {state.source} is being loaded by another process (pid {pid} on the target)"
