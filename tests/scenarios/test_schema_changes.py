@@ -114,6 +114,21 @@ def test_ddl_and_changes_within_one_transaction_are_followed(databases, followed
     assert_followed(replication, "t")
 
 
+def test_table_truncated_after_a_change_that_needs_a_load_waits_for_it(databases, followed):
+    replication = followed("create table t (id int primary key); insert into t values (1), (2)", "t")
+    databases.source_admin.execute(
+        "begin; alter table t add v float default random(); insert into t values (3); truncate t;"
+        "insert into t values (4); commit"
+    )
+
+    _, applied = replication.catch_up()
+
+    assert applied.waiting_tables == ("public.t",)
+    replication.load()
+    replication.catch_up()
+    assert_followed(replication, "t")
+
+
 @pytest.mark.pg(18)
 def test_values_made_row_by_row_on_the_source_are_loaded_again(databases, followed):
     tables = ("random", "serial", "identity", "using_", "uncertain", "plain")

@@ -263,6 +263,8 @@ class Applier:
     def _truncate(self, change: Change) -> None:
         assert isinstance(change.message, Truncate)
         oids = [oid for oid in change.message.relation_oids if self._router.is_written(change, oid)]
+        if not oids:  # an earlier change of the transaction has let its table wait for a load
+            return
         names = [self._router.states[oid].target for oid in oids]
         with naming_table_of(", ".join(map(str, names)), [change]):
             targets = [self._target_table(name) for name in names]
