@@ -35,6 +35,7 @@ class ProcessRow:
     parent_pid: int
     session: int
     started_ticks: int
+    is_stopped: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +50,7 @@ class ServerProcess:
 
     def is_running(self) -> bool:
         """Tell whether the first process lives; the same number given to another process does not count."""
-        row = read_processes().get(self.pid)
-        return row is not None and row.started_ticks == self.started_ticks
+        return self._row() is not None
 
     def family(self) -> set[int]:
         """Return the pids of all living processes of this server."""
@@ -86,10 +86,14 @@ class ServerProcess:
         end_processes(lambda: family | self.family(), first_signal=signal.SIGKILL)
         self._forget()
 
+    def _row(self) -> ProcessRow | None:
+        row = read_processes().get(self.pid)
+        return row if row is not None and row.started_ticks == self.started_ticks else None
+
     def _hold(self, *, at_most_seconds: float = 2) -> None:
         self.send(signal.SIGSTOP)
         deadline = time.monotonic() + at_most_seconds
-        while self.is_running() and not _is_stopped(self.pid) and time.monotonic() < deadline:
+        while (row := self._row()) is not None and not row.is_stopped and time.monotonic() < deadline:
             time.sleep(POLL_SECONDS / 10)
 
     def _forget(self) -> None:
@@ -210,16 +214,8 @@ def _read_process(entry: Path) -> ProcessRow | None:
         parent_pid=int(fields[1]),
         session=int(fields[3]),
         started_ticks=int(fields[19]),
+        is_stopped=fields[0] in "Tt",
     )
-
-
-def _is_stopped(pid: int) -> bool:
-    try:
-        return (Path("/proc") / str(pid) / "stat").read_text(errors="replace").rpartition(")")[2].split()[
-            0
-        ] == "T"
-    except OSError:
-        return True
 
 
 def _started_ticks(pid: int) -> int:

@@ -125,6 +125,14 @@ def broker_server() -> Iterator[GivenBroker | RabbitMqServer]:
 
 
 @pytest.fixture(scope="session")
+def rabbitmqctl(broker_server: GivenBroker | RabbitMqServer) -> Callable[..., str]:
+    """Return what runs rabbitmqctl against the broker; tests that need it are skipped with a given one."""
+    if not isinstance(broker_server, RabbitMqServer):
+        pytest.skip("needs rabbitmqctl, which a broker given by its URI does not offer")
+    return broker_server.ctl
+
+
+@pytest.fixture(scope="session")
 def rabbitmq_uri(broker_server: GivenBroker | RabbitMqServer) -> str:
     return broker_server.amqp_uri
 

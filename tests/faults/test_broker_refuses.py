@@ -8,67 +8,62 @@ from contextlib import contextmanager
 
 import pytest
 
-from sandbox.rabbitmq import RabbitMqServer
 from tests.support.halves import Half
-from tests.support.servers import GivenBroker
 from tests.support.site import Site
 from tests.support.wait import wait_until
 
 
-@pytest.fixture
-def ctl(broker_server: GivenBroker | RabbitMqServer) -> Callable[..., str]:
-    if not isinstance(broker_server, RabbitMqServer):
-        pytest.skip("needs rabbitmqctl, which a broker given by its URI does not offer")
-    return broker_server.ctl
-
-
 @contextmanager
-def memory_alarm(ctl: Callable[..., str]) -> Iterator[None]:
-    ctl("set_vm_memory_high_watermark", "0.000001")
+def memory_alarm(rabbitmqctl: Callable[..., str]) -> Iterator[None]:
+    rabbitmqctl("set_vm_memory_high_watermark", "0.000001")
     try:
         yield
     finally:
-        ctl("set_vm_memory_high_watermark", "0.8")
+        rabbitmqctl("set_vm_memory_high_watermark", "0.8")
 
 
 @contextmanager
-def disk_alarm(ctl: Callable[..., str]) -> Iterator[None]:
-    ctl("set_disk_free_limit", "1000000GB")
+def disk_alarm(rabbitmqctl: Callable[..., str]) -> Iterator[None]:
+    rabbitmqctl("set_disk_free_limit", "1000000GB")
     try:
         yield
     finally:
-        ctl("set_disk_free_limit", "50MB")
+        rabbitmqctl("set_disk_free_limit", "50MB")
 
 
 @pytest.mark.parametrize("alarm", [memory_alarm, disk_alarm])
-def test_alarm_is_waited_out(site: Site, ctl: Callable[..., str], alarm):
+def test_alarm_is_waited_out(site: Site, rabbitmqctl: Callable[..., str], alarm):
     with site.going_on():
         site.wait_until_level()
-        with alarm(ctl):
+        with alarm(rabbitmqctl):
             site.write()
             marker = site.mark()
-            wait_until(lambda: blocked_connections(site, ctl), timeout_seconds=30)
+            wait_until(lambda: blocked_connections(site, rabbitmqctl), timeout_seconds=30)
             assert not site.has_arrived(marker)
 
         site.assert_converged()
 
 
-def blocked_connections(site: Site, ctl: Callable[..., str]) -> bool:
-    lines = ctl("list_connections", "client_properties", "state").splitlines()
+def blocked_connections(site: Site, rabbitmqctl: Callable[..., str]) -> bool:
+    lines = rabbitmqctl("list_connections", "client_properties", "state").splitlines()
     return any(site.task_name in line and line.endswith(("blocked", "blocking")) for line in lines)
 
 
-def test_full_queue_refuses_and_is_tried_again_more_and_more_rarely(site: Site, ctl: Callable[..., str]):
+def test_full_queue_refuses_and_is_tried_again_more_and_more_rarely(
+    site: Site, rabbitmqctl: Callable[..., str]
+):
     site.wait_until_level()
     site.apply.kill()
     log_start = len(site.capture.log)
     limit = '{"max-length": 1, "overflow": "reject-publish"}'
-    ctl("set_policy", "--apply-to", "queues", site.task_name, f"^trempy_queue_{site.task_name}$", limit)
+    rabbitmqctl(
+        "set_policy", "--apply-to", "queues", site.task_name, f"^trempy_queue_{site.task_name}$", limit
+    )
     try:
         site.write()
         wait_until(lambda: len(pauses_of(site.capture, log_start)) >= 5, timeout_seconds=60)
     finally:
-        ctl("clear_policy", site.task_name)
+        rabbitmqctl("clear_policy", site.task_name)
 
     assert pauses_of(site.capture, log_start)[:5] == [0.2, 0.4, 0.8, 1.6, 3.2]
     site.start()

@@ -36,7 +36,7 @@ from trempy_provider.jobs.loading.records import begin_loads, lock_tables
 from trempy_provider.jobs.loading.rounds import load_tables
 from trempy_provider.jobs.loading.table_load import TableLoad
 from trempy_provider.jobs.progress import Phase, ProgressListener, SilentProgress
-from trempy_provider.postgres.catalog import read_tables
+from trempy_provider.postgres.catalog import read_tables, selection_of
 from trempy_provider.postgres.load_tables import holds_rows
 from trempy_provider.postgres.metadata import read_task, read_text_collation
 from trempy_provider.postgres.publication import publish_whole
@@ -176,12 +176,8 @@ def _choose(
         return list(states.values())
     by_name = {state.source: state for state in states.values()}
     wanted = list(dict.fromkeys(QualifiedName.parse(name) for name in names))
-    unknown = [str(name) for name in wanted if name not in by_name]
-    awaited = [
-        str(name)
-        for name in wanted
-        if name not in by_name and task.selection_of(name.schema_name, name.table_name) is not None
-    ]
+    unknown = [name for name in wanted if name not in by_name]
+    awaited = [str(name) for name in unknown if selection_of(task, name) is not None]
     if awaited:
         raise MetadataError(
             f"task {task.task_name} has not been set up for {', '.join(awaited)}",
@@ -189,7 +185,7 @@ def _choose(
         )
     if unknown:
         raise ConfigurationError(
-            f"not among the task's tables: {', '.join(unknown)}; "
+            f"not among the task's tables: {', '.join(map(str, unknown))}; "
             f"its tables are: {', '.join(sorted(map(str, by_name)))}"
         )
     return [by_name[name] for name in wanted]

@@ -9,9 +9,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 
-from sandbox.rabbitmq import RabbitMqServer
 from tests.support.databases import DatabasePair
-from tests.support.servers import GivenBroker
 from tests.support.wait import wait_until
 from trempy_provider.config.loader import load_task
 from trempy_provider.hooks.endpoints import TaskEndpoints, endpoints_of
@@ -61,15 +59,14 @@ def with_new_password(uri: str) -> str:
 def test_capture_and_apply_go_on_with_passwords_changed_meanwhile(
     connections: DatabasePair,
     settings,
-    broker_server: GivenBroker | RabbitMqServer,
+    rabbitmqctl: Callable[..., str],
+    rabbitmq_uri: str,
     monkeypatch: pytest.MonkeyPatch,
 ):
-    if not isinstance(broker_server, RabbitMqServer):
-        pytest.skip("needs rabbitmqctl, which a broker given by its URI does not offer")
     user = f"user_{settings['task']['task_name']}"
-    broker_server.ctl("add_user", user, "first")
-    broker_server.ctl("set_permissions", user, ".*", ".*", ".*")
-    broker_uri = broker_server.amqp_uri.replace("amqp://", "rabbitmq://", 1)
+    rabbitmqctl("add_user", user, "first")
+    rabbitmqctl("set_permissions", user, ".*", ".*", ".*")
+    broker_uri = rabbitmq_uri.replace("amqp://", "rabbitmq://", 1)
     address = urlsplit(broker_uri).netloc.rpartition("@")[2]
     monkeypatch.setenv("AIRFLOW_CONN_TREMPY_BROKER", f"rabbitmq://{user}:first@{address}/%2F")
     connections.source_admin.execute("create table public.orders (id int primary key)")
@@ -89,14 +86,14 @@ def test_capture_and_apply_go_on_with_passwords_changed_meanwhile(
                 "select count(pg_terminate_backend(pid)) from pg_stat_activity where usename = %s",
                 [provider.role],
             )
-        broker_server.ctl("change_password", user, NEW_PASSWORD)
+        rabbitmqctl("change_password", user, NEW_PASSWORD)
         monkeypatch.setenv("AIRFLOW_CONN_TREMPY_BROKER", f"rabbitmq://{user}:{NEW_PASSWORD}@{address}/%2F")
-        broker_server.ctl("close_all_user_connections", user, "the password has changed")
+        rabbitmqctl("close_all_user_connections", user, "the password has changed")
 
         insert_and_wait(connections, 2)
 
     teardown(task, source=endpoints.source, target=endpoints.target, broker=endpoints.broker)
-    broker_server.ctl("delete_user", user)
+    rabbitmqctl("delete_user", user)
 
 
 def insert_and_wait(databases: DatabasePair, row_id: int) -> None:

@@ -7,7 +7,6 @@ from urllib.parse import urlsplit
 import pytest
 
 from sandbox.postgres import PostgresServer
-from sandbox.rabbitmq import RabbitMqServer
 from tests.support.databases import Database
 from tests.support.servers import start_whole
 from trempy_provider.hooks import connections as connections_module
@@ -98,16 +97,14 @@ def test_server_that_cannot_be_reached_is_said(databases, look, hook, changed, w
     assert words in message
 
 
-def test_virtual_host_that_refuses_the_user_is_named(broker_server, rabbitmq_uri, look):
-    if not isinstance(broker_server, RabbitMqServer):
-        pytest.skip("needs rabbitmqctl, which a broker given by its URI does not offer")
+def test_virtual_host_that_refuses_the_user_is_named(rabbitmqctl, rabbitmq_uri, look):
     host = f"closed_{secrets.token_hex(4)}"
-    broker_server.ctl("add_vhost", host)
-    broker_server.ctl("clear_permissions", "-p", host, urlsplit(rabbitmq_uri).username)
+    rabbitmqctl("add_vhost", host)
+    rabbitmqctl("clear_permissions", "-p", host, urlsplit(rabbitmq_uri).username)
 
     fits, message = look(RabbitMQHook, rabbitmq_uri, schema=host)
 
-    broker_server.ctl("delete_vhost", host)
+    rabbitmqctl("delete_vhost", host)
     assert not fits
     assert f"'{host}'" in message
     assert "permissions" in message

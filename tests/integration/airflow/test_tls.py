@@ -7,7 +7,6 @@ import pytest
 from airflow.sdk.exceptions import TaskDeferred
 
 from sandbox.ports import free_port
-from sandbox.rabbitmq import RabbitMqServer
 from tests.support.certificates import Authority
 from trempy_provider.hooks import connections as connections_module
 from trempy_provider.hooks.rabbitmq import RabbitMQHook
@@ -29,17 +28,15 @@ def authority(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def tls_port(authority, broker_server):
+def tls_port(authority, rabbitmqctl):
     """Open a port that admits only clients whose certificate the authority has signed; it ends with the broker."""
-    if not isinstance(broker_server, RabbitMqServer):
-        pytest.skip("needs rabbitmqctl, which a broker given by its URI does not offer")
     port = free_port()
     options = (
         f'[{{cacertfile, "{authority.ca_file}"}}, {{certfile, "{authority.certificate_file(SERVER)}"}},'
         f' {{keyfile, "{authority.key_file(SERVER)}"}}, {{verify, verify_peer}},'
         " {fail_if_no_peer_cert, true}]"
     )
-    broker_server.ctl("eval", f"rabbit_networking:start_ssl_listener({port}, {options}, 1).")
+    rabbitmqctl("eval", f"rabbit_networking:start_ssl_listener({port}, {options}, 1).")
     return port
 
 

@@ -1,13 +1,11 @@
 """A broker for one test, with queues of its own."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
 
-from sandbox.rabbitmq import RabbitMqServer
 from tests.support.proxy import Proxy
-from tests.support.servers import GivenBroker
 from trempy_provider.broker.parameters import RabbitMqParameters
 from trempy_provider.broker.rabbitmq import RabbitMqBroker
 
@@ -44,10 +42,3 @@ def broker_through_proxy(
     """Reach the same queues through the proxy."""
     through_proxy = replace(parameters, host="127.0.0.1", port=proxy.port, heartbeat_seconds=1)
     return RabbitMqBroker(lambda: through_proxy, task_name=task_name)
-
-
-@pytest.fixture
-def rabbitmqctl(broker_server: GivenBroker | RabbitMqServer) -> Callable[..., str]:
-    if not isinstance(broker_server, RabbitMqServer):
-        pytest.skip("needs rabbitmqctl, which a broker given by its URI does not offer")
-    return broker_server.ctl

@@ -42,6 +42,13 @@ def stream(databases: DatabasePair, proxy: Proxy) -> Iterator[ChangeStream]:
     stream.close()
 
 
+def test_what_ended_a_stream_is_said(stream: ChangeStream, databases: DatabasePair) -> None:
+    databases.source_superuser.execute("select pg_terminate_backend(%s)", (stream.backend_pid,))
+
+    with pytest.raises(SourceUnavailableError, match="administrator command"):
+        stream.raise_if_ended(within_seconds=10)
+
+
 def read(stream: ChangeStream, seconds: float) -> None:
     """Read as capture does while nothing comes."""
     deadline = time.monotonic() + seconds
