@@ -74,6 +74,10 @@ class Shop:
         self.variables.append(key)
         self.api.set_variable(key, json.dumps(value))
 
+    def delete_variable(self, key: str) -> None:
+        self.variables.remove(key)
+        self.api._request("DELETE", f"/api/v2/variables/{key}")
+
     def run(self, dag_id: str, conf: Mapping[str, Any] | None = None, *, timeout_seconds: float = 120) -> str:
         """Run a DAG to its successful end, and return the run's id."""
         run_id = self.api.trigger(dag_id, conf)
@@ -154,8 +158,8 @@ class Shop:
             for run in self.api.dag_runs(dag_id):
                 if run["state"] in ("running", "queued"):
                     self.api.patch(f"/dags/{dag_id}/dagRuns/{run['dag_run_id']}", {"state": "failed"})
-        for key in self.variables:
-            self.api._request("DELETE", f"/api/v2/variables/{key}")
+        for key in list(self.variables):
+            self.delete_variable(key)
 
 
 @pytest.fixture

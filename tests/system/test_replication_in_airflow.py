@@ -33,6 +33,9 @@ def test_broken_task_is_an_import_error_that_leaves_the_others_alone(shop, task_
     assert error["filename"] == "trempy_settings_errors.py"
     assert shop.api.get(f"/dags/trempy_{task_name}_cdc")["has_import_errors"] is False
 
+    shop.delete_variable("trempy_task_broken")
+    wait_until(lambda: not shop.api.import_errors(), timeout_seconds=60, what="the import error to be gone")
+
 
 def test_example_full_load_maps_a_square_to_each_table(shop):
     run_id = shop.run("trempy_example_full_load_by_hand")
