@@ -296,6 +296,12 @@ class JobInProgressError(TargetError):
     hint = "Wait until it ends, or stop it."
 
 
+class ModelError(TrempyError):
+    """The language model cannot be asked, or gives no answer."""
+
+    hint = "Check the connection of the model; `--no-model` drafts without one."
+
+
 class StoppedError(TrempyError):
     """The job was asked to stop and left everything as it was."""
 

@@ -30,6 +30,6 @@ def test_every_command_and_every_exit_code_is_listed():
         re.findall(r"`([a-z-]+)", "".join(line.split("|")[1] for line in table.splitlines() if "|" in line))
     )
 
-    assert {*_COMMANDS, "dead-letters", "schema"} <= listed
+    assert {*_COMMANDS, "dead-letters", "suggest", "schema"} <= listed
     assert "|".join(_DEAD_LETTER_ACTIONS) in table.replace("\\|", "|")
     assert f"{DONE} done, {WRONG_SETTINGS} settings or usage, {FAILED} anything else" in table

@@ -67,6 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     for name, (text, add_options) in _COMMANDS.items():
         _add_command(commands, name, text, add_options)
     _add_dead_letters(commands)
+    _add_suggest(commands)
     commands.add_parser("schema", help="print the JSON Schema of the settings", allow_abbrev=False)
     return parser
 
@@ -97,8 +98,38 @@ def _add_dead_letters(commands: Commands) -> None:
         _add_command(actions, name, action_text, add_options)
 
 
+def _add_suggest(commands: Commands) -> None:
+    """Add the command that has a description instead of settings."""
+    text = "draft the settings of a task from a description; nothing is saved or started unasked"
+    command = commands.add_parser(
+        "suggest",
+        help=text,
+        description=text,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    command.add_argument(
+        "description", metavar="DESCRIPTION", help="what is to be replicated, in any language"
+    )
+    command.add_argument("--name", metavar="TASK", help="the task's name (default: made from its tables)")
+    command.add_argument(
+        "--settings", metavar="FILE", help="the present settings: the draft is shown as a change of them"
+    )
+    command.add_argument(
+        "--allow-values", action="store_true", help="let the model see the most common values of columns"
+    )
+    command.add_argument("--save", metavar="FILE", help="write the draft there, after asking")
+    command.add_argument("--yes", action="store_true", help="save without asking")
+    _add_common_options(command)
+
+
 def _add_task_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("settings", metavar="SETTINGS.json", help="the settings of the task")
+    _add_common_options(command)
+
+
+def _add_common_options(command: argparse.ArgumentParser) -> None:
     for name in ("source", "target", "broker"):
         command.add_argument(f"--{name}", metavar="URI", help=f"the {name}; see below")
     command.add_argument("--json", action="store_true", help="print the report as JSON")

@@ -11,13 +11,12 @@ from collections.abc import Callable, Mapping
 from importlib import import_module
 
 from trempy_provider.cli.errors import DONE, exit_code_of, foreseen, hint_of, print_error
-from trempy_provider.cli.invocation import Given, Invocation, Outcome, make_invocation
+from trempy_provider.cli.invocation import Given, Outcome, make_invocation
 from trempy_provider.cli.stopping import watch_parent
 from trempy_provider.config.schema import task_json_schema
 from trempy_provider.errors import TrempyError
 from trempy_provider.jobs.lease import StopSignal
 
-Command = Callable[[Invocation], Outcome]
 # By name, since each imports the jobs it needs, and some take long to import.
 _COMMANDS: Mapping[str, tuple[str, str]] = {
     "check": ("preparing", "run_check"),
@@ -33,6 +32,7 @@ _COMMANDS: Mapping[str, tuple[str, str]] = {
     "skip": ("mending", "run_skip"),
     "dead-letters": ("mending", "run_dead_letters"),
     "status": ("telling", "run_status"),
+    "suggest": ("suggesting", "run_suggest"),
 }
 
 
@@ -52,15 +52,22 @@ def execute(arguments: Namespace, stop: StopSignal) -> int:
 
 
 def _run(arguments: Namespace, stop: StopSignal) -> Outcome:
+    if arguments.command == "suggest":  # which has no settings yet
+        return _function("suggest")(arguments)
     if arguments.child:
         given = Given.from_parent()
         watch_parent(stop)
     else:
         given = Given.from_arguments(arguments)
-    invocation = make_invocation(arguments, given, stop)
-    module_name, function_name = _COMMANDS[arguments.command]
-    command: Command = getattr(import_module(f"trempy_provider.cli.{module_name}"), function_name)
-    return command(invocation)
+    return _function(arguments.command)(make_invocation(arguments, given, stop))
+
+
+def _function(command: str) -> Callable[..., Outcome]:
+    module_name, function_name = _COMMANDS[command]
+    function: Callable[..., Outcome] = getattr(
+        import_module(f"trempy_provider.cli.{module_name}"), function_name
+    )
+    return function
 
 
 def _fail(error: TrempyError, arguments: Namespace) -> int:

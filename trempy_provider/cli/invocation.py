@@ -32,7 +32,7 @@ class Given:
     def from_arguments(cls, arguments: Namespace) -> Given:
         """Read the settings file."""
         uris = {part: getattr(arguments, part) for part in PARTS}
-        return cls(arguments.settings, _read_file(arguments.settings), uris)
+        return cls(arguments.settings, read_file(arguments.settings), uris)
 
     @classmethod
     def from_parent(cls) -> Given:
@@ -81,7 +81,8 @@ def make_invocation(arguments: Namespace, given: Given, stop: StopSignal) -> Inv
     return Invocation(arguments, given, task, connections, stop)
 
 
-def _read_file(name: str) -> str:
+def read_file(name: str) -> str:
+    """Return the text of a settings file; raise ConfigurationError that names it."""
     try:
         return Path(name).read_text(encoding="utf-8")
     except OSError as error:

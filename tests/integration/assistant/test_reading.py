@@ -1,0 +1,187 @@
+"""The assistant reads names, types, keys, references, sizes and statistics; values only where allowed."""
+
+import json
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.command import ROOT
+from tests.support.tasks import make_source, make_target, make_task
+from trempy_provider.assistant.history import read_history
+from trempy_provider.assistant.reading import read_catalogue
+from trempy_provider.assistant.suggest import Grounds, suggest
+from trempy_provider.jobs.full_load import full_load
+from trempy_provider.jobs.lease import StopSignal
+from trempy_provider.jobs.setup import setup
+from trempy_provider.postgres.tables import QualifiedName
+
+TABLES = """
+create schema shop;
+create table shop.customers (id int primary key, name text not null, state char(2), secret_note text);
+create table shop.orders (
+    id bigint primary key, customer_id int references shop.customers, parent bigint references shop.orders,
+    twice int generated always as (customer_id * 2) stored, body text);
+create table shop.log (at timestamptz, line varchar(20));
+create table shop.parts (id int primary key, v int) partition by range (id);
+create table shop.parts_1 partition of shop.parts for values from (0) to (100);
+create view shop.glance as select 1 as one;
+comment on table shop.customers is 'who buys';
+comment on column shop.customers.state is 'as in the address';
+insert into shop.customers
+    select g, 'n' || g, case when g % 2 = 0 then 'RJ' else 'SP' end, 'private ' || g from generate_series(1, 200) g;
+insert into shop.orders (id, customer_id, body) select g, g, 'b' from generate_series(1, 200) g;
+analyze;
+"""
+
+
+@pytest.fixture
+def shop(databases):
+    databases.source_admin.execute(TABLES)
+    return databases
+
+
+def table(catalogue, name):
+    return catalogue.find(QualifiedName("shop", name))
+
+
+def test_catalogue_has_what_a_draft_is_grounded_in_and_no_value_unless_allowed(shop, task_name):
+    catalogue = read_catalogue(make_source(shop), target=make_target(shop), allow_values=False)
+
+    assert [str(each.name) for each in catalogue.tables] == [
+        "shop.customers", "shop.log", "shop.orders", "shop.parts",
+    ]  # fmt: skip
+    customers, orders = table(catalogue, "customers"), table(catalogue, "orders")
+    assert customers.comment == "who buys"
+    assert customers.primary_key == ("id",)
+    assert customers.estimated_rows == 200
+    state = next(column for column in customers.columns if column.name == "state")
+    assert (state.type_name, state.comment, state.distinct_count) == ("character(2)", "as in the address", 2)
+    assert customers.average_row_bytes
+    assert orders.references == (QualifiedName("shop", "customers"),)
+    assert orders.unsent_columns == ("body",)
+    assert [column.name for column in orders.columns if column.is_generated] == ["twice"]
+    assert not table(catalogue, "log").identifies_rows
+    assert table(catalogue, "log").average_row_bytes is None
+    assert catalogue.obstacles_to_capture == ()
+    assert catalogue.present_on_target == frozenset()
+    assert "RJ" not in repr(catalogue)
+
+    allowed = read_catalogue(make_source(shop), allow_values=True)
+    state = next(column for column in table(allowed, "customers").columns if column.name == "state")
+    assert sorted(state.common_values) == ["RJ", "SP"]
+    assert "private" not in repr(allowed)  # as many values as rows
+    assert allowed.present_on_target is None
+
+
+def test_history_is_what_the_tasks_have_measured(shop, task_name):
+    task = make_task(task_name, ["customers", "orders"], replication_type="full_load")
+    source, target = make_source(shop, task_name), make_target(shop, task_name)
+    assert read_history(target, [task]).tasks[0].loads == ()
+    setup(task, source=source, target=target)
+    full_load(task, source=source, target=target, stop=StopSignal())
+
+    history = read_history(target, [task])
+
+    (known,) = history.tasks
+    assert known.settings is task
+    assert {str(load.name): load.rows for load in known.loads} == {"shop.customers": 200, "shop.orders": 200}
+    assert known.load_bytes_per_second > 0
+    assert history.similar_to([QualifiedName("shop", "orders")]) == (known,)
+    assert history.similar_to([QualifiedName("shop", "log")]) == ()
+    draft = suggest("copy shop.orders", Grounds(read_catalogue(source, allow_values=False), history))
+    assert draft.task.task_name == "shop_orders"
+
+
+def run(shop, *arguments, stdin=subprocess.DEVNULL, folder, **environment):
+    command = [sys.executable, "-m", "trempy_provider.cli", "suggest", *arguments]
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith(("TREMPY_", "AIRFLOW_CONN_"))}
+    known = {"PYTHONPATH": str(ROOT), "TREMPY_SOURCE": shop.source_uri, "TREMPY_TARGET": shop.target_uri}
+    return subprocess.run(
+        command,
+        env=inherited | known | environment,
+        stdin=stdin,
+        capture_output=True,
+        text=True,
+        cwd=folder,
+        timeout=120,
+        check=False,
+    )
+
+
+def test_the_command_drafts_and_saves_only_what_a_person_confirms(shop, tmp_path):
+    words = "replicate shop.orders and shop.customers"
+    saved = tmp_path / "draft.json"
+
+    shown = run(shop, words, folder=tmp_path)
+    assert shown.returncode == 0, shown.stderr
+    assert '+      "table_name": "orders"' in shown.stdout
+    assert "shop.orders has large values (body)" in shown.stdout
+    assert list(tmp_path.iterdir()) == []
+
+    unconfirmed = run(shop, words, "--save", str(saved), folder=tmp_path)
+    assert unconfirmed.returncode == 2
+    assert "nobody is there to confirm" in unconfirmed.stderr
+    assert not saved.exists()
+
+    assert "not saved" in answered(shop, "n\n", words, "--save", str(saved), folder=tmp_path).stdout
+    assert not saved.exists()
+
+    assert "saved as" in answered(shop, "y\n", words, "--save", str(saved), folder=tmp_path).stdout
+    assert [entry["table_name"] for entry in json.loads(saved.read_text())["tables"]] == [
+        "customers",
+        "orders",
+    ]
+
+    # What is there already is never overwritten unseen: the draft is a change of it.
+    changed = run(shop, "copy shop.log", "--save", str(saved), "--yes", "--json", folder=tmp_path)
+    report = json.loads(changed.stdout)
+    assert '-      "table_name": "customers"' in report["diff"]
+    assert report["settings"]["task"]["task_name"] == "shop"
+    assert report["saved"] == str(saved)
+    assert set(tmp_path.iterdir()) == {saved}
+
+
+def answered(shop, answer, *arguments, folder):
+    """Run the command in a terminal where somebody answers."""
+    master, slave = pty.openpty()
+    try:
+        os.write(master, answer.encode())
+        return run(shop, *arguments, stdin=slave, folder=folder)
+    finally:
+        os.close(master)
+        os.close(slave)
+
+
+def test_the_command_knows_the_tasks_of_the_settings_folder(shop, tmp_path):
+    tasks = tmp_path / "tasks"
+    tasks.mkdir()
+    (tasks / "broken.json").write_text("{")
+    (tasks / "shop.json").write_text(
+        json.dumps(
+            {
+                "task": {"task_name": "shop_customers"},
+                "tables": [
+                    {"schema_name": "shop", "table_name": "customers", "exclude_columns": ["secret_note"]}
+                ],
+            }
+        )
+    )
+
+    result = run(shop, "copy shop.customers", "--json", folder=tmp_path, TREMPY_TASKS_FOLDER=str(tasks))
+
+    drafted = json.loads(result.stdout)["settings"]
+    assert drafted["task"]["task_name"] == "shop_customers_2"
+    assert drafted["tables"][0]["exclude_columns"] == ["secret_note"]
+
+
+def test_a_terminal_cannot_be_acted_on_by_a_name(shop, tmp_path: Path):
+    shop.source_admin.execute('create table shop."a\x1b[2Jb" (id int primary key)')
+
+    result = run(shop, "copy the schema shop", folder=tmp_path)
+
+    assert result.returncode == 0, result.stderr
+    assert "\x1b" not in result.stdout + result.stderr

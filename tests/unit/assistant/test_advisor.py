@@ -1,0 +1,248 @@
+"""Without a model, a draft comes from the catalogue, this installation's tasks and what was measured."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
+
+import pytest
+
+from tests.support.catalogues import name, shop, table
+from trempy_provider.assistant.advisor import Grounds, advise
+from trempy_provider.assistant.catalogue import Catalogue
+from trempy_provider.assistant.draft import Frame
+from trempy_provider.assistant.history import History, TableLoad, TaskHistory
+from trempy_provider.assistant.suggest import suggest
+from trempy_provider.config.loader import load_task
+from trempy_provider.errors import ConfigurationError, ModelError
+
+MEGABYTE = 1024 * 1024
+NOW = datetime(2026, 1, 1, tzinfo=timezone.utc)
+
+
+def priorities(draft):
+    return {f"{each.schema_name}.{each.table_name}": each.priority for each in draft.task.tables}
+
+
+def reason(draft, path):
+    return next(reason.text for reason in draft.reasons if reason.path == path)
+
+
+def settings(task_name="crm", **parts):
+    tables = parts.pop("tables", [{"schema_name": "sales", "table_name": "customers"}])
+    task = {"task_name": task_name, "replication_type": "full_load_and_cdc", **parts.pop("task", {})}
+    return load_task({"task": task, "tables": tables, **parts}, origin="test")
+
+
+def test_tables_are_loaded_in_the_order_of_their_references():
+    draft = advise("copy all tables of sales", Grounds(shop()))
+
+    # Those at the level of the default priority are in the pattern.
+    assert priorities(draft)["sales.customers"] == 0
+    assert priorities(draft)["sales.orders"] == 1
+    assert priorities(draft)["sales.*"] == 2
+    assert "sales.order_items" not in priorities(draft)
+    assert "foreign keys" in reason(draft, "tables[].priority")
+
+
+def test_tables_that_refer_to_each_other_in_a_circle_are_named_and_still_ordered():
+    catalogue = Catalogue(
+        (
+            table("a.x", references=["a.y"]),
+            table("a.y", references=["a.x"]),
+            table("a.z", references=["a.x", "a.root"]),
+            table("a.root"),
+        )
+    )
+
+    draft = advise("copy a.x, a.y, a.z, a.root", Grounds(catalogue))
+
+    assert priorities(draft) == {"a.root": 0, "a.x": 1, "a.y": 1, "a.z": 2}
+    assert any("a.x, a.y refer to each other in a circle" in text for text in draft.warnings)
+
+
+def test_more_levels_than_priorities_keep_their_order():
+    chain = [table(f"a.t{n}", references=[f"a.t{n - 1}"] if n else []) for n in range(12)]
+
+    draft = advise("copy everything except a.t0 and a.t1", Grounds(Catalogue(tuple(chain))))
+
+    levels = [priorities(draft)[f"a.t{n}"] for n in range(2, 12)]
+    assert levels == sorted(levels)
+    assert set(levels) == {0, 1, 2, 3, 4}
+
+
+def test_missing_keys_and_large_values_are_warned_of_only_where_changes_are_followed():
+    followed = advise("replicate sales.events and sales.products", Grounds(shop()))
+    copied = advise("copy sales.events and sales.products once", Grounds(shop()))
+
+    assert any("sales.events has no usable key" in text for text in followed.warnings)
+    assert any("sales.products has large values (description)" in text for text in followed.warnings)
+    assert not any("has no usable key" in text or "large values" in text for text in copied.warnings)
+
+
+def test_history_of_a_table_without_a_key_is_warned_of():
+    draft = advise("replicate sales.events with full history", Grounds(shop()))
+
+    assert draft.task.cdc.mode == "scd2"
+    assert any("sales.events has no primary key, which the mode scd2 needs" in w for w in draft.warnings)
+
+
+def test_a_source_that_cannot_capture_is_said():
+    catalogue = shop(obstacles_to_capture=("wal_level is replica; capturing changes needs logical",))
+
+    draft = advise("replicate sales.orders", Grounds(catalogue))
+
+    assert any("wal_level is replica" in text for text in draft.warnings)
+
+
+@pytest.mark.parametrize(
+    ("size", "streams"),
+    [(1 * MEGABYTE, 1), (300 * MEGABYTE, 2), (600 * MEGABYTE, 3), (100_000 * MEGABYTE, 8)],
+)
+def test_streams_grow_with_the_size_and_its_parts(size, streams):
+    catalogue = Catalogue((table("a.big", size_bytes=size),))
+
+    draft = advise("copy a.big", Grounds(catalogue))
+
+    assert draft.task.full_load.parallel_streams == streams
+
+
+def test_streams_are_those_of_the_fastest_load_measured_here():
+    slow = TaskHistory("slow", settings("slow"), loads=(load(100, seconds=100),))
+    fast = TaskHistory(
+        "fast", settings("fast", task={"full_load_settings": {"parallel_streams": 6}}), loads=(load(100, 5),)
+    )
+    catalogue = Catalogue((table("a.big", size_bytes=2000 * MEGABYTE),))
+
+    draft = advise("copy a.big", Grounds(catalogue, History((slow, fast))))
+
+    assert draft.task.full_load.parallel_streams == 6
+    text = reason(draft, "task.full_load_settings.parallel_streams")
+    assert "task fast" in text
+    assert "about 1:40" in text
+
+
+def test_a_schedule_that_loads_cannot_keep_to_is_warned_of():
+    fast = TaskHistory("fast", settings("fast"), loads=(load(100, seconds=5),))
+    catalogue = Catalogue((table("a.big", size_bytes=2_000_000 * MEGABYTE),))
+
+    draft = advise("copy a.big every hour", Grounds(catalogue, History((fast,))))
+
+    assert draft.task.full_load.schedule == "@hourly"
+    assert any("follow changes instead" in text for text in draft.warnings)
+
+
+def load(megabytes, seconds):
+    return TableLoad(
+        name("sales.customers"), 1000, megabytes * MEGABYTE, NOW, NOW + timedelta(seconds=seconds)
+    )
+
+
+def test_batches_of_wide_rows_have_fewer_rows():
+    catalogue = Catalogue((table("a.wide", row_bytes=4000, estimated_rows=1000),))
+
+    assert advise("replicate a.wide", Grounds(catalogue)).task.cdc.batch_max_rows == 1000
+    assert "batch_max_rows" not in advise("copy a.wide", Grounds(catalogue)).json_text
+
+
+@pytest.mark.parametrize(
+    ("measured", "rows", "words"),
+    [
+        ({"lag_seconds": 300.0}, 20_000, "was 300 s behind"),
+        ({"error_count": 50_000}, 5_000, "applied again row by row"),
+        ({"lag_seconds": 1.0}, 10_000, None),
+    ],
+)
+def test_batches_follow_the_lag_and_the_errors_of_a_similar_task(measured, rows, words):
+    crm = TaskHistory("crm", settings(), batch_count=100, change_count=950_000, **measured)
+
+    draft = advise("replicate sales.customers", Grounds(shop(), History((crm,))))
+
+    assert draft.task.cdc.batch_max_rows == rows
+    assert words is None or words in reason(draft, "task.cdc_settings.batch_max_rows")
+
+
+def test_what_similar_tasks_mask_and_leave_out_is_masked_and_left_out_too():
+    mask = {
+        "table_info": {"schema_name": "sales", "table_name": "*"},
+        "settings": {
+            "transformation_type": "modify_column_value",
+            "contract": {"operation": "redact", "column_name": "email", "replacement": "hidden"},
+        },
+    }
+    tables = [{"schema_name": "sales", "table_name": "customers", "exclude_columns": ["phone"]}]
+    crm = TaskHistory("crm", settings(tables=tables, transformations=[mask]))
+
+    draft = advise("copy sales.customers and sales.orders", Grounds(shop(), History((crm,))))
+
+    (change,) = draft.settings["transformations"]
+    assert change["table_info"] == {"schema_name": "sales", "table_name": "customers"}
+    assert change["settings"]["contract"]["replacement"] == "hidden"
+    assert draft.settings["tables"][0]["exclude_columns"] == ["phone"]
+    assert reason(draft, "transformations") == "task crm masks sales.customers.email as well"
+
+
+def test_tables_that_the_target_has_are_not_to_be_created():
+    both = frozenset({name("sales.customers"), name("sales.orders")})
+
+    present = advise("copy sales.customers", Grounds(shop(present_on_target=both)))
+    missing = advise("copy sales.customers, hr.employees", Grounds(shop(present_on_target=both)))
+
+    assert not present.task.task.create_table_if_not_exists
+    assert missing.task.task.create_table_if_not_exists
+    assert reason(missing, "task.create_table_if_not_exists") == "the target lacks hr.employees"
+
+
+def test_the_name_and_the_connections_that_a_person_has_chosen_stay():
+    frame = Frame("mine", {"source_conn_id": "erp", "target_conn_id": "dwh"})
+
+    draft = advise("copy sales.customers", Grounds(shop(), frame=frame))
+
+    assert draft.task.task_name == "mine"
+    assert (draft.task.source_conn_id, draft.task.target_conn_id) == ("erp", "dwh")
+
+
+def test_a_made_up_name_is_not_that_of_another_task():
+    frame = Frame(taken_names=frozenset({"sales_customers"}))
+
+    assert advise("copy sales.customers", Grounds(shop(), frame=frame)).task.task_name == "sales_customers_2"
+
+
+def test_what_the_advisor_cannot_read_is_said():
+    draft = advise("copy sales.customers, only those of RJ, names in capitals", Grounds(shop()))
+
+    assert any("filters, transformations" in text for text in draft.warnings)
+    assert not advise("copy sales.customers", Grounds(shop())).warnings
+
+
+def test_a_description_without_a_table_names_those_that_there_are():
+    with pytest.raises(ConfigurationError) as caught:
+        advise("copy the invoices", Grounds(shop()))
+
+    assert "sales.customers" in caught.value.hint
+
+
+def test_an_empty_description_is_refused():
+    with pytest.raises(ConfigurationError, match="empty"):
+        suggest("  ", Grounds(shop()))
+
+
+def test_a_draft_is_shown_as_a_change_of_the_present_settings():
+    present = {"task": {"task_name": "mine"}, "tables": [{"schema_name": "sales", "table_name": "orders"}]}
+
+    draft = advise("copy sales.customers", Grounds(shop(), frame=Frame("mine", present=present)))
+
+    assert '-      "table_name": "orders"' in draft.diff_from(present)
+    assert '+      "table_name": "customers"' in draft.diff_from(present)
+    assert all(line.startswith(("+", "---", "@@")) for line in draft.diff_from(None).splitlines())
+
+
+def test_a_model_that_cannot_be_asked_leaves_the_advisors_draft():
+    class Silent:
+        def draft(self, description, grounds):
+            raise ModelError("no answer within 1 s")
+
+    draft = suggest("copy sales.customers", Grounds(shop()), drafter=Silent())
+
+    assert replace(draft, warnings=()) == replace(
+        advise("copy sales.customers", Grounds(shop())), warnings=()
+    )
+    assert "no answer within 1 s" in draft.warnings[0]

@@ -1,0 +1,275 @@
+"""The deterministic advisor: a draft from the catalogue, the history and what was measured, without a model.
+
+It is what `suggest` gives where no model is configured, and the tool that a model calls.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from trempy_provider.assistant.catalogue import Catalogue, TableFacts
+from trempy_provider.assistant.draft import Draft, Frame, Reason, valid_draft
+from trempy_provider.assistant.history import History, TaskHistory
+from trempy_provider.assistant.ordering import order_by_references
+from trempy_provider.assistant.sizing import choose_batch_rows, choose_streams, load_seconds
+from trempy_provider.assistant.warnings import warnings_about
+from trempy_provider.assistant.wishes import Wishes, read_wishes
+from trempy_provider.config.operations import MaskOperation
+from trempy_provider.config.options import TASK_NAME_MAX_LENGTH, CdcOptions, FullLoadOptions
+from trempy_provider.config.schedule import PRESETS
+from trempy_provider.config.tables import TableSelection
+from trempy_provider.jobs.progress import duration_text
+from trempy_provider.postgres.tables import QualifiedName
+
+AUTHOR = "advisor"
+_PRIORITY = TableSelection.model_fields["priority"].default
+_INTERVAL_SECONDS = {"@hourly": 3600, "@daily": 86400, "@weekly": 7 * 86400, "@monthly": 28 * 86400}
+
+
+@dataclass(frozen=True, slots=True)
+class Grounds:
+    """What a draft is grounded in."""
+
+    catalogue: Catalogue
+    history: History = field(default_factory=History)
+    frame: Frame = field(default_factory=Frame)
+
+
+def advise(description: str, grounds: Grounds) -> Draft:
+    """Return a draft for a description; raise ConfigurationError when it names no table of the source."""
+    return _Advice(read_wishes(description, grounds.catalogue), grounds).draft()
+
+
+class _Advice:
+    """One draft in the making."""
+
+    def __init__(self, wishes: Wishes, grounds: Grounds) -> None:
+        self._wishes = wishes
+        self._grounds = grounds
+        found = [grounds.catalogue.find(name) for name in wishes.tables]
+        self._tables = tuple(table for table in found if table is not None)
+        self._similar = grounds.history.similar_to(wishes.tables)
+        self._order = order_by_references(self._tables)
+        self._reasons: list[Reason] = []
+        self._warnings: list[str] = []
+        self._captures = self._chooses_capture()
+        self._loads = wishes.changes_only is None
+
+    def draft(self) -> Draft:
+        settings = {
+            "task": self._task(),
+            **self._error_handling(),
+            "tables": self._table_entries(),
+            **self._masks(),
+        }
+        self._warnings += warnings_about(
+            self._tables,
+            captures=self._captures,
+            order=self._order,
+            keeps_history=self._wishes.keeps_history is not None,
+        )
+        if self._wishes.has_more:
+            self._warnings.append(
+                "The description seems to ask for filters, transformations or a choice of columns; the "
+                "advisor drafts none: add them by hand, or configure a model."
+            )
+        return valid_draft(
+            settings, author=AUTHOR, reasons=tuple(self._reasons), warnings=tuple(self._warnings)
+        )
+
+    def _because(self, path: str, text: str) -> None:
+        self._reasons.append(Reason(path, text))
+
+    def _task(self) -> dict[str, Any]:
+        wishes = self._wishes
+        options: dict[str, Any] = {"task_name": self._name(), "replication_type": self._type()}
+        options |= self._grounds.frame.connections or {}
+        options |= self._creation()
+        options |= self._full_load() if self._loads else {}
+        options |= self._cdc(keeps_history=wishes.keeps_history is not None)
+        return options
+
+    def _name(self) -> str:
+        if self._grounds.frame.task_name is not None:
+            return self._grounds.frame.task_name
+        schemas = dict.fromkeys(name.schema_name for name in self._wishes.tables)
+        words = [*schemas] if len(self._wishes.tables) > 1 else [*schemas, self._wishes.tables[0].table_name]
+        base = re.sub(r"[^a-z0-9]+", "_", "_".join(words).lower()).strip("_") or "task"
+        base = base[: TASK_NAME_MAX_LENGTH - 3]
+        taken = self._grounds.frame.taken_names
+        free = (name for name in (base, *(f"{base}_{n}" for n in range(2, 100))) if name not in taken)
+        return next(free, base)
+
+    def _chooses_capture(self) -> bool:
+        wishes = self._wishes
+        said = wishes.changes_only or wishes.follows_changes or wishes.upserts
+        if said is None and wishes.keeps_history is not None:
+            said = None if wishes.schedule or wishes.loads_once else wishes.keeps_history
+        return said is not None
+
+    def _type(self) -> str:
+        wishes = self._wishes
+        path = "task.replication_type"
+        if wishes.changes_only is not None:
+            self._because(path, f"“{wishes.changes_only}”")
+            return "cdc"
+        if not self._captures:
+            asked = wishes.loads_once or (wishes.schedule and wishes.schedule[1])
+            self._because(path, f"“{asked}”" if asked else "nothing asks to follow changes")
+            return "full_load"
+        said = wishes.follows_changes or wishes.keeps_history or wishes.upserts
+        self._because(path, f"“{said}”: rows are loaded, then every change is followed")
+        obstacles = self._grounds.catalogue.obstacles_to_capture
+        self._warnings += [f"Changes cannot be captured on the source yet: {what}." for what in obstacles]
+        return "full_load_and_cdc"
+
+    def _creation(self) -> dict[str, Any]:
+        present = self._grounds.catalogue.present_on_target
+        missing = [name for name in self._wishes.tables if present is None or name not in present]
+        if not missing:
+            self._because("task.create_table_if_not_exists", "the target has all tables already")
+            return {}
+        what = "the target was not asked" if present is None else f"the target lacks {_listed(missing)}"
+        self._because("task.create_table_if_not_exists", what)
+        return {"create_table_if_not_exists": True}
+
+    def _full_load(self) -> dict[str, Any]:
+        options: dict[str, Any] = {}
+        streams = choose_streams(self._tables, self._grounds.history)
+        if streams.value != FullLoadOptions().parallel_streams:
+            options["parallel_streams"] = streams.value
+        self._because("task.full_load_settings.parallel_streams", streams.reason)
+        if self._wishes.schedule is not None:
+            options["schedule"] = self._schedule(*self._wishes.schedule)
+        if self._wishes.truncates is not None:
+            options["truncate_before_insert"] = True
+            self._because("task.full_load_settings.truncate_before_insert", f"“{self._wishes.truncates}”")
+        return {"full_load_settings": options} if options else {}
+
+    def _schedule(self, schedule: str, said: str) -> str:
+        seconds = load_seconds(self._tables, self._grounds.history)
+        interval = _interval_seconds(schedule)
+        measured = "" if seconds is None else f"; a load takes about {duration_text(seconds)}"
+        self._because("task.full_load_settings.schedule", f"“{said}”{measured}")
+        if seconds is not None and interval is not None and seconds > interval / 2:
+            self._warnings.append(
+                f"A full load takes about {duration_text(seconds)} at the speed measured here, and "
+                f"{schedule} asks for one every {duration_text(interval)}: follow changes instead."
+            )
+        return schedule
+
+    def _cdc(self, *, keeps_history: bool) -> dict[str, Any]:
+        options: dict[str, Any] = {}
+        mode = self._mode(keeps_history=keeps_history)
+        if mode != "default":
+            options["mode"] = mode
+        batch = choose_batch_rows(self._tables, self._similar) if self._captures else None
+        if batch is not None and batch.value != CdcOptions().batch_max_rows:
+            options["batch_max_rows"] = batch.value
+            self._because("task.cdc_settings.batch_max_rows", batch.reason)
+        if self._wishes.follows_schema is not None and self._captures:
+            options["schema_evolution"] = "apply"
+            self._because("task.cdc_settings.schema_evolution", f"“{self._wishes.follows_schema}”")
+        return {"cdc_settings": options} if options else {}
+
+    def _mode(self, *, keeps_history: bool) -> str:
+        path = "task.cdc_settings.mode"
+        if keeps_history:
+            self._because(path, f"“{self._wishes.keeps_history}”: every version of a row is kept")
+            return "scd2"
+        if self._wishes.upserts is not None:
+            self._because(path, f"“{self._wishes.upserts}”")
+            return "upsert"
+        if self._wishes.changes_only is not None:
+            self._because(path, "rows are not loaded, so an UPDATE may come to a row that the target lacks")
+            return "upsert"
+        self._because(path, "the target is to be an exact copy")
+        return "default"
+
+    def _error_handling(self) -> dict[str, Any]:
+        said = self._wishes.stops_on_errors
+        if said is None:
+            return {}
+        self._because("error_handling", f"“{said}”")
+        kinds = ("insert", "update", "delete", "upsert", "scd2")
+        return {"error_handling": {f"stop_if_{kind}_error": True for kind in kinds}}
+
+    def _table_entries(self) -> list[dict[str, Any]]:
+        order = self._order
+        if order.depth > 1:
+            first = [name for name, level in order.levels.items() if level == 0]
+            self._because("tables[].priority", f"by foreign keys; first {_listed(first)}")
+        named = sorted(self._wishes.tables, key=lambda name: (order.levels[name], name))
+        explicit = [
+            self._entry(name)
+            for name in named
+            if not self._wishes.patterns or order.priority_of(name) != _PRIORITY
+        ]
+        patterns = [
+            {"schema_name": each.schema_name, "table_name": each.table_name} for each in self._wishes.patterns
+        ]
+        if patterns:
+            self._because("tables", "a pattern takes up tables that are made later, too")
+        return explicit + patterns
+
+    def _entry(self, name: QualifiedName) -> dict[str, Any]:
+        entry: dict[str, Any] = {"schema_name": name.schema_name, "table_name": name.table_name}
+        if self._order.depth > 1:
+            entry["priority"] = self._order.priority_of(name)
+        for task in self._similar:
+            former = task.settings and task.settings.selection_of(name.schema_name, name.table_name)
+            if former and former.exclude_columns:
+                entry["exclude_columns"] = list(former.exclude_columns)
+                self._because(
+                    "tables[].exclude_columns", f"task {task.task_name} leaves them out of {name} as well"
+                )
+                break
+        return entry
+
+    def _masks(self) -> dict[str, Any]:
+        """Carry over what this installation's tasks mask in the same tables."""
+        masks = list(_masks_of(self._similar, self._tables))
+        for task_name, mask in masks:
+            table = mask["table_info"]
+            column = mask["settings"]["contract"]["column_name"]
+            where = QualifiedName(table["schema_name"], table["table_name"])
+            self._because("transformations", f"task {task_name} masks {where}.{column} as well")
+        return {"transformations": [mask for _, mask in masks]} if masks else {}
+
+
+def _masks_of(
+    similar: Sequence[TaskHistory], tables: Sequence[TableFacts]
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    seen: set[tuple[QualifiedName, str]] = set()
+    for task in similar:
+        for change in () if task.settings is None else task.settings.transformations:
+            contract = getattr(change.settings, "contract", None)
+            if not isinstance(contract, MaskOperation):
+                continue
+            for table in tables:
+                name = table.name
+                place = (name, contract.column_name)
+                is_meant = change.table_info.matches(name.schema_name, name.table_name)
+                if is_meant and table.has_column(contract.column_name) and place not in seen:
+                    seen.add(place)
+                    settings = change.settings.model_dump(mode="json", exclude_defaults=True)
+                    info = {"schema_name": name.schema_name, "table_name": name.table_name}
+                    yield task.task_name, {"table_info": info, "settings": settings}
+
+
+def _listed(names: Sequence[QualifiedName]) -> str:
+    listed = ", ".join(map(str, names[:5]))
+    return listed if len(names) <= 5 else f"{listed} and {len(names) - 5} more"
+
+
+def _interval_seconds(schedule: str) -> int | None:
+    """Return the time between two loads of a schedule as `words` makes them, None for others."""
+    if schedule in PRESETS:
+        return _INTERVAL_SECONDS.get(schedule)
+    minute, hour, *_ = schedule.split()
+    if minute.startswith("*/"):
+        return int(minute[2:]) * 60
+    return int(hour[2:]) * 3600 if hour.startswith("*/") else 86400

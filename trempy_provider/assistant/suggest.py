@@ -1,0 +1,59 @@
+"""From a description to a draft: by a model where one is given; else, and where it fails, by the advisor."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Protocol
+
+from trempy_provider.assistant.advisor import Grounds, advise
+from trempy_provider.assistant.catalogue import Catalogue
+from trempy_provider.assistant.draft import Draft, Frame
+from trempy_provider.assistant.history import read_history
+from trempy_provider.assistant.reading import read_catalogue
+from trempy_provider.config.task import ReplicationTask
+from trempy_provider.errors import ConfigurationError, ModelError
+from trempy_provider.postgres.session import Endpoint
+
+__all__ = ["Drafter", "Grounds", "read_grounds", "suggest"]
+
+
+class Drafter(Protocol):
+    """What drafts settings with a model."""
+
+    def draft(self, description: str, grounds: Grounds) -> Draft:
+        """Return a draft, one that does not validate too; raise ModelError when there is none."""
+
+
+def read_grounds(
+    source: Endpoint,
+    *,
+    target: Endpoint | None = None,
+    settings: Iterable[ReplicationTask] = (),
+    frame: Frame | None = None,
+    allow_values: bool = False,
+) -> Grounds:
+    """Read what a draft is grounded in: the source's catalogue, and how tasks have done here."""
+    catalogue: Catalogue = read_catalogue(source, target=target, allow_values=allow_values)
+    history = read_history(target, settings)
+    known = frame or Frame()
+    present = None if known.present is None else known.present.get("task", {}).get("task_name")
+    taken = {task.task_name for task in history.tasks} - {present, known.task_name}
+    return Grounds(catalogue, history, replace(known, taken_names=frozenset(taken)))
+
+
+def suggest(description: str, grounds: Grounds, *, drafter: Drafter | None = None) -> Draft:
+    """Return a draft for a person to look at; nothing is saved or started.
+
+    Raise ConfigurationError when the description is empty, or names no table and there is no model.
+    """
+    if not description.strip():
+        raise ConfigurationError("the description is empty", hint="Say which tables are to be replicated.")
+    if drafter is None:
+        return advise(description, grounds)
+    try:
+        return drafter.draft(description, grounds)
+    except ModelError as error:
+        draft = advise(description, grounds)
+        warning = f"The model could not be asked ({error}); this is the advisor's draft."
+        return replace(draft, warnings=(warning, *draft.warnings))

@@ -1,0 +1,141 @@
+"""What the advisor reads from a description without a model: tables by their names, and a few plain wishes.
+
+Filters, transformations and choices of columns are beyond it; it says so.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from trempy_provider.assistant import words
+from trempy_provider.assistant.catalogue import Catalogue, TableFacts
+from trempy_provider.config.tables import WILDCARD
+from trempy_provider.errors import ConfigurationError
+from trempy_provider.postgres.tables import QualifiedName
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What a description asks for; None where it says nothing."""
+
+    tables: tuple[QualifiedName, ...]
+    patterns: tuple[QualifiedName, ...] = ()  # entries with `*`, instead of the tables they stand for
+    keeps_history: str | None = None  # the words that say so, as below
+    follows_changes: str | None = None
+    changes_only: str | None = None
+    loads_once: str | None = None
+    upserts: str | None = None
+    truncates: str | None = None
+    stops_on_errors: str | None = None
+    follows_schema: str | None = None
+    schedule: tuple[str, str] | None = None  # and the words
+    has_more: bool = False  # something the advisor cannot do
+
+
+def read_wishes(description: str, catalogue: Catalogue) -> Wishes:
+    """Return the wishes; raise ConfigurationError when no table is named that the source has."""
+    text = words.plain(description)
+    patterns, tables = _mentioned(text, catalogue)
+    if not tables:
+        known = ", ".join(str(table.name) for table in catalogue.tables[:10])
+        raise ConfigurationError(
+            "the description names no table of the source",
+            hint=f"Name tables as schema.table, or a schema. The source has: {known or 'no table'}.",
+        )
+    text = _without_names(text, tables)
+    schedule = words.schedule_of(text)
+    return Wishes(
+        tables=tables,
+        patterns=patterns,
+        keeps_history=_said(words.HISTORY, text),
+        follows_changes=_said(words.FOLLOW, text),
+        changes_only=_said(words.CHANGES_ONLY, text),
+        loads_once=_said(words.ONCE, text),
+        upserts=_said(words.UPSERT, text),
+        truncates=_said(words.TRUNCATE, text),
+        stops_on_errors=_said(words.STOP_ON_ERROR, text),
+        follows_schema=_said(words.FOLLOW_SCHEMA, text),
+        schedule=schedule,
+        has_more=words.BEYOND.search(text) is not None,
+    )
+
+
+def _without_names(text: str, tables: tuple[QualifiedName, ...]) -> str:
+    """Leave the names of tables out: one may be a word of the lexicon."""
+    for name in sorted(map(str, tables), key=len, reverse=True):
+        text = text.replace(words.plain(name), "…")
+    return text
+
+
+def _said(pattern: re.Pattern[str], text: str) -> str | None:
+    found = pattern.search(text)
+    return None if found is None else found[0]
+
+
+def _mentioned(
+    text: str, catalogue: Catalogue
+) -> tuple[tuple[QualifiedName, ...], tuple[QualifiedName, ...]]:
+    """Return the patterns asked for, and the tables: both without those that are excepted."""
+    parts = words.EXCEPT.split(text, maxsplit=1)
+    named = _named(parts[0], catalogue)
+    excepted = set(_named(parts[1], catalogue)) if len(parts) > 1 else set()
+    if named:
+        return (), tuple(name for name in named if name not in excepted)
+    schemas = _schemas(parts[0], catalogue)
+    if not schemas and words.EVERYTHING.search(parts[0]):
+        schemas = catalogue.schema_names
+    tables = [table.name for table in catalogue.tables if table.name.schema_name in schemas]
+    chosen = tuple(name for name in tables if name not in excepted)
+    is_whole = len(chosen) == len(tables) and all(WILDCARD not in schema for schema in schemas)
+    return tuple(QualifiedName(schema, WILDCARD) for schema in schemas if is_whole), chosen
+
+
+def _named(text: str, catalogue: Catalogue) -> list[QualifiedName]:
+    """Return the tables named in full, or else those named without their schema, in the text's order."""
+    full = [(_place(_full_name(table), text), table.name) for table in catalogue.tables]
+    bare = [(_bare_place(table, text, catalogue), table.name) for table in catalogue.tables]
+    found = {name: place for place, name in (*bare, *full) if place is not None}
+    return sorted(found, key=lambda name: (found[name], name))
+
+
+def _full_name(table: TableFacts) -> Iterator[str]:
+    schema, name = words.plain(table.name.schema_name), words.plain(table.name.table_name)
+    yield f"{schema}.{name}"
+    yield f'"{schema}"."{name}"'
+
+
+def _bare_place(table: TableFacts, text: str, catalogue: Catalogue) -> int | None:
+    """Return where a table is named without its schema; a name that several schemas have is not enough.
+
+    A word of the lexicon is no table's name, and neither is one after a dot.
+    """
+    name = words.plain(table.name.table_name)
+    namesakes = [other for other in catalogue.tables if words.plain(other.name.table_name) == name]
+    schemas = {words.plain(schema) for schema in catalogue.schema_names}
+    if len(name) < 3 or name in schemas or (len(namesakes) > 1 and not _is_meant(table, text)):
+        return None
+    return _place((name, f'"{name}"'), text)
+
+
+def _is_meant(table: TableFacts, text: str) -> bool:
+    schema = re.escape(words.plain(table.name.schema_name))
+    return re.search(rf"\b(?:schema|esquema) {schema}\b|\b{schema} (?:schema|esquema)\b", text) is not None
+
+
+def _place(names: Iterator[str] | tuple[str, ...], text: str) -> int | None:
+    for name in names:
+        found = re.search(rf'(?<![\w."]){re.escape(name)}(?![\w"]|\.\w)', text)
+        if found is not None:
+            return found.start()
+    return None
+
+
+def _schemas(text: str, catalogue: Catalogue) -> tuple[str, ...]:
+    """Return the schemas named: `sales.*`, "the schema sales", or the word alone."""
+    return tuple(
+        schema
+        for schema in catalogue.schema_names
+        if re.search(rf'(?<![\w."]){re.escape(words.plain(schema))}(?:\.\*)?(?![\w"]|\.\w)', text)
+    )

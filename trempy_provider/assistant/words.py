@@ -1,0 +1,112 @@
+"""Words of a description, in English, Portuguese and Spanish, that the advisor understands.
+
+Patterns are matched against lower-case text without accents.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping
+
+
+def _any_of(*alternatives: str) -> re.Pattern[str]:
+    """Return the pattern of any of these, as whole words."""
+    return re.compile("|".join(rf"\b(?:{alternative})\b" for alternative in alternatives))
+
+
+HISTORY = _any_of(
+    r"scd ?2|scd type 2|slowly changing|historize",
+    r"every version|all versions|versions of (?:each|every|the) row",
+    r"(?:keep|keeping|with|full|whole|preserve|retain)\b[^.,;]*\bhistory",
+    r"(?:guard\w+|mant\w+|com|con|preserv\w+|conserv\w+)\b[^.,;]*\b(?:historico|historial|historia)",
+    r"todas as versoes|todas las versiones|cada versao|cada version",
+)
+FOLLOW = _any_of(
+    r"replicat\w*|sync\w*|follow\w*|real[- ]?time|continuous\w*|cdc|up to date|stream\w*|mirror\w*|live",
+    r"every change|all changes|keep\b[^.,;]*\bfresh|as (?:it|they) changes?",
+    r"replic\w+|sincroniz\w+|acompanh\w+|tempo real|continuament\w*|continu[ao]s?|atualizad[ao]s?|espelh\w+",
+    r"todas as (?:mudancas|alteracoes)|cada (?:mudanca|alteracao)|ao vivo",
+    r"tiempo real|actualizad[ao]s?|todos los cambios|cada cambio|sigue|seguir|en vivo",
+)
+CHANGES_ONLY = _any_of(
+    r"only (?:the )?(?:new )?changes|changes only|from now on",
+    r"without (?:an? )?(?:initial |full )?load|no (?:initial|full) load",
+    r"(?:so|apenas|somente) (?:as )?(?:mudancas|alteracoes)|a partir de agora|sem carga",
+    r"(?:solo|solamente) (?:los )?cambios|a partir de ahora|sin carga",
+)
+ONCE = _any_of(
+    r"once(?! an?\b| per\b| every\b)|one[- ]time|one[- ]off|a single (?:copy|load)",
+    r"uma so vez|uma (?:unica )?vez(?! por\b| ao\b| a\b)|carga unica",
+    r"una (?:sola |unica )?vez(?! por\b| al\b| a\b)",
+)
+UPSERT = _any_of(
+    r"upserts?|insert or update|merge into|inserir ou atualizar|insertar o actualizar",
+)
+TRUNCATE = _any_of(
+    r"truncat\w*|empty (?:the )?(?:target|table)\w* (?:before|first)|replac\w+ (?:all |the )?rows",
+    r"esvazi\w+|limpa\w* (?:a|as) tabelas?|vacia\w*|limpi\w* (?:la|las) tablas?",
+)
+STOP_ON_ERROR = _any_of(
+    r"(?:stop|fail)\b[^.,;]*\berrors?|par(?:e|ar|a)\b[^.,;]*\berros?|det(?:en|ener|enga|iene)\w*\b[^.,;]*\berror\w*"
+)
+FOLLOW_SCHEMA = _any_of(
+    r"(?:new|added) columns?|schema (?:changes|evolution)|novas colunas|nuevas columnas",
+    r"(?:mudancas|alteracoes) (?:de|no) (?:schema|esquema)|cambios (?:de|del|en el) esquema",
+)
+EVERYTHING = _any_of(r"all|every|whole|entire|everything|todas?|todos?|tudo|inteir[ao]|enter[ao]|complet[ao]")
+EXCEPT = _any_of(r"except|excluding|but not|other than|exceto|menos|excepto|salvo")
+BEYOND = _any_of(
+    r"only (?!the |new |changes)\w+|where|filter\w*|columns?|without the",
+    r"upper|capitals?|lower|trim|mask|hash|hid\w+|redact|renam\w+|call(?:ed)? it",
+    r"so d?[oa]s?|apenas|somente|colunas?|sem [ao]|maiuscul\w+|minuscul\w+|mascar\w+|ocult\w+|renome\w+",
+    r"solo (?!los cambios|cambios)\w+|solamente|columnas?|sin (?:la|el)|mayuscul\w+|enmascar\w+|renombr\w+",
+)
+
+_NUMBER = r"(?P<count>\d{1,3}) ?"
+_EACH = r"(?:every|each|a cada|cada)"
+_AT = r"[^.;]*?\b(?:at|as|a las) (?P<hour>\d{1,2})(?:(?::|h)(?P<minute>\d{2})|h)?\s*(?P<half>am|pm)?"
+_WORKING_DAY = r"(?:weekdays?|working days?|dias uteis|dias laborables|de lunes a viernes|de segunda a sexta)"
+_DAY = (
+    r"(?:(?:every|each|once a) (?:day|night|morning)|daily|nightly|todos os dias|diari\w+|toda noite"
+    r"|todas as noites|uma vez por dia|cada (?:noche|dia)|todos los dias|todas las noches|a diario"
+    r"|una vez al dia)"
+)
+_WEEK = r"(?:every|each|once a) week|weekly|(?:toda|cada) semana|todas (?:as|las) semanas|semanal\w*"
+_MONTH = r"(?:every|each|once a) month|monthly|(?:todo|cada) mes|todos (?:os|los) meses|mens[au]\w+"
+_SCHEDULES: tuple[tuple[re.Pattern[str], str], ...] = (
+    (_any_of(rf"{_EACH} {_NUMBER}(?:minutes?|mins?|minutos?)"), "*/{count} * * * *"),
+    (_any_of(r"every half(?: an)? hour|cada media hora|a cada meia hora"), "*/30 * * * *"),
+    (_any_of(rf"{_EACH} {_NUMBER}(?:hours?|hrs?|horas?)"), "0 */{count} * * *"),
+    (_any_of(r"(?:every|each|once an) hour|hourly|(?:a cada|toda|cada) hora|de hora em hora"), "@hourly"),
+    (_any_of(rf"{_WORKING_DAY}\b{_AT}"), "{minute} {hour} * * 1-5"),
+    (_any_of(rf"{_DAY}\b{_AT}"), "{minute} {hour} * * *"),
+    (_any_of(_DAY), "@daily"),
+    (_any_of(_WEEK), "@weekly"),
+    (_any_of(_MONTH), "@monthly"),
+)  # fmt: skip
+
+
+def plain(text: str) -> str:
+    """Return the text in lower case, without accents and with single spaces."""
+    decomposed = unicodedata.normalize("NFKD", text.casefold())
+    return " ".join("".join(c for c in decomposed if not unicodedata.combining(c)).split())
+
+
+def schedule_of(text: str) -> tuple[str, str] | None:
+    """Return the schedule that a plain text asks for, and the words that do; None when it asks for none."""
+    for pattern, form in _SCHEDULES:
+        found = pattern.search(text)
+        if found is not None:
+            return form.format(**_times(found.groupdict())), found[0]
+    return None
+
+
+def _times(groups: Mapping[str, str | None]) -> dict[str, str]:
+    hour = int(groups.get("hour") or 0)
+    if groups.get("half") == "pm" and hour < 12:
+        hour += 12
+    if groups.get("half") == "am" and hour == 12:
+        hour = 0
+    minute = int(groups.get("minute") or 0)
+    return {"count": str(int(groups.get("count") or 1)), "hour": str(hour), "minute": str(minute)}

@@ -1,0 +1,149 @@
+"""`suggest`: a draft from a description, shown as a change; saved only when a person says so."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from argparse import Namespace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from trempy_provider.assistant.draft import CONNECTION_KEYS, Draft, Frame
+from trempy_provider.assistant.redaction import printable
+from trempy_provider.assistant.suggest import read_grounds, suggest
+from trempy_provider.cli.connections import PARTS, Connections
+from trempy_provider.cli.invocation import Outcome, read_file
+from trempy_provider.config.loader import load_task
+from trempy_provider.config.task import ReplicationTask
+from trempy_provider.errors import ConfigurationError, SettingsError, TrempyError
+
+_TASKS_FOLDER = "TREMPY_TASKS_FOLDER"
+_NO_TASK: Mapping[str, Any] = {
+    "task": {"task_name": "suggest"},
+    "tables": [{"schema_name": "*", "table_name": "*"}],
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Present:
+    """The settings that the draft would replace, and where they are; none at all for a new task."""
+
+    settings: Mapping[str, Any] | None
+    task: ReplicationTask
+
+    @property
+    def name(self) -> str | None:
+        """Return the name that the task has."""
+        return None if self.settings is None else self.task.task_name
+
+    @property
+    def frame_connections(self) -> dict[str, str]:
+        """Return the connections that the settings name."""
+        options = {} if self.settings is None else self.settings["task"]
+        return {key: options[key] for key in CONNECTION_KEYS if options.get(key)}
+
+
+def run_suggest(arguments: Namespace) -> Outcome:
+    """Draft, show, and save what a person wants saved."""
+    present = _read_present(arguments)
+    connections = _connections(arguments, present.task)
+    frame = Frame(arguments.name or present.name, present.frame_connections, present.settings)
+    grounds = read_grounds(
+        connections.source,
+        target=connections.target if connections.is_given("target") else None,
+        settings=_known_tasks(),
+        frame=frame,
+        allow_values=arguments.allow_values,
+    )
+    draft = suggest(arguments.description, grounds)
+    text = printable(_text(draft, present.settings))
+    saved = _save(draft, arguments, text) if arguments.save else None
+    report = {**draft.as_dict(), "diff": draft.diff_from(present.settings), "saved": saved}
+    if not arguments.save:
+        return Outcome(report, text, _error(draft))
+    shown = f"saved as {saved}" if saved else "not saved"
+    return Outcome(report, shown, _error(draft))
+
+
+def _read_present(arguments: Namespace) -> _Present:
+    """Read the settings to change: those given, or those that would be overwritten."""
+    name = arguments.settings
+    if name is None and arguments.save and Path(arguments.save).exists():
+        name = arguments.save
+    if name is None:
+        return _Present(None, load_task(_NO_TASK, origin="no settings"))
+    text = read_file(name)
+    return _Present(json.loads(text), load_task(text, origin=name))
+
+
+def _connections(arguments: Namespace, task: ReplicationTask) -> Connections:
+    given = {part: getattr(arguments, part) for part in PARTS}
+    return Connections(task, given=given, environment=os.environ)
+
+
+def _known_tasks() -> Iterator[ReplicationTask]:
+    """Yield the tasks of the folder that holds settings; a file that does not load is none."""
+    folder = os.environ.get(_TASKS_FOLDER)
+    for path in sorted(Path(folder).glob("*.json")) if folder else ():
+        try:
+            yield load_task(read_file(str(path)), origin=str(path))
+        except ConfigurationError:
+            continue
+
+
+def _text(draft: Draft, present: Mapping[str, Any] | None) -> str:
+    parts = [
+        draft.diff_from(present) or "The draft is what the settings are already.",
+        _listed("Why", [f"{reason.path}: {reason.text}" for reason in draft.reasons]),
+        _listed("To know", list(draft.warnings)),
+        _listed("Does not validate", [str(problem) for problem in draft.problems]),
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _listed(title: str, lines: list[str]) -> str:
+    return "\n".join([f"{title}:", *(f"  {line}" for line in lines)]) if lines else ""
+
+
+def _save(draft: Draft, arguments: Namespace, text: str) -> str | None:
+    """Write the draft where the person wants it, once they have seen it and said yes."""
+    if draft.task is None:
+        print(text, file=sys.stderr)
+        return None
+    if not arguments.yes:
+        print(text, file=sys.stderr)
+        if not _confirms(f"Save as {arguments.save}? [y/N] "):
+            return None
+    try:
+        Path(arguments.save).write_text(draft.json_text, encoding="utf-8")
+    except OSError as error:
+        raise ConfigurationError(
+            f"the draft cannot be written to {arguments.save}: {error.strerror or error}",
+            hint="Give the path of a file in a folder that you may write to.",
+        ) from error
+    return str(arguments.save)
+
+
+def _confirms(question: str) -> bool:
+    """Ask a person; where there is none, nobody has agreed."""
+    if not sys.stdin.isatty():
+        raise ConfigurationError(
+            "nobody is there to confirm, so nothing was saved",
+            hint="Run it in a terminal, or with --yes.",
+        )
+    print(question, end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower() in ("y", "yes", "s", "sim", "si", "sí")
+
+
+def _error(draft: Draft) -> TrempyError | None:
+    if not draft.problems:
+        return None
+    lines = "".join(f"\n  {problem}" for problem in draft.problems)
+    return SettingsError(
+        f"the draft of {draft.author} does not validate{lines}",
+        problems=draft.problems,
+        hint="Say it in other words, or correct the draft by hand.",
+    )
