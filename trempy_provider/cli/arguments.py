@@ -119,6 +119,7 @@ def _add_suggest(commands: Commands) -> None:
     command.add_argument(
         "--allow-values", action="store_true", help="let the model see the most common values of columns"
     )
+    command.add_argument("--dry-run", action="store_true", help="prove the draft on a sample of rows, too")
     command.add_argument("--save", metavar="FILE", help="write the draft there, after asking")
     command.add_argument("--yes", action="store_true", help="save without asking")
     _add_common_options(command)
@@ -179,6 +180,12 @@ def _add_bounds(command: argparse.ArgumentParser) -> None:
     bounds.add_argument("--until-lsn", metavar="LSN", help=argparse.SUPPRESS)
 
 
+def _add_dry_run(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--rows", type=_count, default=1000, metavar="N", help="rows of each table (default: 1000)"
+    )
+
+
 def _add_skip(command: argparse.ArgumentParser) -> None:
     which = command.add_mutually_exclusive_group(required=True)
     which.add_argument("--lsn", metavar="LSN", help="its commit LSN, as the error names it")
@@ -221,6 +228,7 @@ def _seconds(text: str) -> float:
 
 _COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
     "check": ("validate the settings, then look at both servers and the broker; change nothing", _no_options),
+    "dry-run": ("apply the settings to the first rows of each table, and undo it", _add_dry_run),
     "setup": ("make publication, slot, target tables, metadata and queues", _no_options),
     "full-load": ("load the tables that are not loaded yet", _add_tables),
     "capture": ("publish committed changes to the broker, until stopped or as long as asked", _add_bounds),

@@ -20,6 +20,7 @@ from trempy_provider.jobs.lease import StopSignal
 # By name, since each imports the jobs it needs, and some take long to import.
 _COMMANDS: Mapping[str, tuple[str, str]] = {
     "check": ("preparing", "run_check"),
+    "dry-run": ("preparing", "run_dry_run"),
     "setup": ("preparing", "run_setup"),
     "teardown": ("preparing", "run_teardown"),
     "full-load": ("loading", "run_full_load"),

@@ -1,10 +1,12 @@
-"""`check`, `setup`, `sync-sequences` and `teardown`."""
+"""`check`, `dry-run`, `setup`, `sync-sequences` and `teardown`."""
 
 from __future__ import annotations
 
+from trempy_provider.assistant.presentation import dry_run_text
 from trempy_provider.cli.invocation import Invocation, Outcome
 from trempy_provider.cli.reports import facts_text, findings_text
 from trempy_provider.jobs.check import check
+from trempy_provider.jobs.dry_run import dry_run
 from trempy_provider.jobs.setup import setup
 from trempy_provider.jobs.sync_sequences import sync_sequences
 from trempy_provider.jobs.teardown import teardown
@@ -18,6 +20,19 @@ def run_check(invocation: Invocation) -> Outcome:
     )
     found = report.as_dict()
     return Outcome(found, findings_text(found), report.error)
+
+
+def run_dry_run(invocation: Invocation) -> Outcome:
+    """Apply the settings to the first rows of each table, and undo it."""
+    connections = invocation.connections
+    report = dry_run(
+        invocation.task,
+        source=connections.source,
+        target=connections.target,
+        broker=connections.broker_if_given,
+        sample_rows=invocation.arguments.rows,
+    )
+    return Outcome(report.as_dict(), dry_run_text(report), report.error)
 
 
 def run_setup(invocation: Invocation) -> Outcome:

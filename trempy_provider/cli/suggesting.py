@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from trempy_provider.assistant.draft import CONNECTION_KEYS, Draft, Frame
-from trempy_provider.assistant.redaction import printable
+from trempy_provider.assistant.presentation import draft_text, dry_run_text
 from trempy_provider.assistant.suggest import read_grounds, suggest
 from trempy_provider.cli.connections import PARTS, Connections
 from trempy_provider.cli.invocation import Outcome, read_file
 from trempy_provider.config.loader import load_task
 from trempy_provider.config.task import ReplicationTask
 from trempy_provider.errors import ConfigurationError, SettingsError, TrempyError
+from trempy_provider.jobs.dry_run import DryRunReport, dry_run
 
 _TASKS_FOLDER = "TREMPY_TASKS_FOLDER"
 _NO_TASK: Mapping[str, Any] = {
@@ -59,13 +60,17 @@ def run_suggest(arguments: Namespace) -> Outcome:
         allow_values=arguments.allow_values,
     )
     draft = suggest(arguments.description, grounds)
-    text = printable(_text(draft, present.settings))
+    proof = _dry_run(draft, connections) if arguments.dry_run else None
+    text = draft_text(draft, present=present.settings)
+    text += f"\n\nDry run:\n{dry_run_text(proof)}" if proof else ""
     saved = _save(draft, arguments, text) if arguments.save else None
     report = {**draft.as_dict(), "diff": draft.diff_from(present.settings), "saved": saved}
+    if proof is not None:
+        report["dry_run"] = proof.as_dict()
+    error = _error(draft) or (None if proof is None else proof.error)
     if not arguments.save:
-        return Outcome(report, text, _error(draft))
-    shown = f"saved as {saved}" if saved else "not saved"
-    return Outcome(report, shown, _error(draft))
+        return Outcome(report, text, error)
+    return Outcome(report, f"saved as {saved}" if saved else "not saved", error)
 
 
 def _read_present(arguments: Namespace) -> _Present:
@@ -84,6 +89,18 @@ def _connections(arguments: Namespace, task: ReplicationTask) -> Connections:
     return Connections(task, given=given, environment=os.environ)
 
 
+def _dry_run(draft: Draft, connections: Connections) -> DryRunReport | None:
+    """Prove a draft that validates, with the connections that are given."""
+    if draft.task is None:
+        return None
+    return dry_run(
+        draft.task,
+        source=connections.source,
+        target=connections.target,
+        broker=connections.broker_if_given,
+    )
+
+
 def _known_tasks() -> Iterator[ReplicationTask]:
     """Yield the tasks of the folder that holds settings; a file that does not load is none."""
     folder = os.environ.get(_TASKS_FOLDER)
@@ -92,20 +109,6 @@ def _known_tasks() -> Iterator[ReplicationTask]:
             yield load_task(read_file(str(path)), origin=str(path))
         except ConfigurationError:
             continue
-
-
-def _text(draft: Draft, present: Mapping[str, Any] | None) -> str:
-    parts = [
-        draft.diff_from(present) or "The draft is what the settings are already.",
-        _listed("Why", [f"{reason.path}: {reason.text}" for reason in draft.reasons]),
-        _listed("To know", list(draft.warnings)),
-        _listed("Does not validate", [str(problem) for problem in draft.problems]),
-    ]
-    return "\n\n".join(part for part in parts if part)
-
-
-def _listed(title: str, lines: list[str]) -> str:
-    return "\n".join([f"{title}:", *(f"  {line}" for line in lines)]) if lines else ""
 
 
 def _save(draft: Draft, arguments: Namespace, text: str) -> str | None:

@@ -136,6 +136,12 @@ def test_the_command_drafts_and_saves_only_what_a_person_confirms(shop, tmp_path
         "orders",
     ]
 
+    proved = run(shop, words, "--dry-run", "--json", folder=tmp_path)
+    assert proved.returncode == 0, proved.stderr
+    trials = {each["source"]: each for each in json.loads(proved.stdout)["dry_run"]["tables"]}
+    assert trials["shop.customers"]["passing_rows"] == 200
+    assert shop.target_admin.fetch_value("select to_regclass('shop.customers')") is None
+
     # What is there already is never overwritten unseen: the draft is a change of it.
     changed = run(shop, "copy shop.log", "--save", str(saved), "--yes", "--json", folder=tmp_path)
     report = json.loads(changed.stdout)

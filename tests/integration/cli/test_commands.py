@@ -21,6 +21,8 @@ def test_commands_one_by_one_replicate_and_leave_nothing_behind(databases, rabbi
     command = trempy("public.*")
 
     assert command.done("check") == {"findings": []}
+    (tried,) = command.done("dry-run", "--rows", "20")["tables"]
+    assert (tried["rows"], tried["passing_rows"], len(tried["after"])) == (20, 20, 3)
     assert command.done("setup")["started_anew"]
     assert not command.done("setup")["started_anew"]
     assert command.done("full-load")["rows"] == 100
