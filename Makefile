@@ -53,7 +53,7 @@ demo-down:  ## remove everything the demo started
 	@$(PYTHON) -m sandbox.demo.down
 
 constraints: venv  ## write constraints.txt anew after a change of dependencies
-	$(BIN)/uv pip compile setup.cfg --extra test --universal --python-version 3.10 -q \
+	$(BIN)/uv pip compile setup.cfg --extra test --extra ai --universal --python-version 3.10 -q \
 		--no-header --no-annotate --no-emit-index-url -o constraints.txt
 
 reference: venv  ## write the settings reference into the README

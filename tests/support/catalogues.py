@@ -3,9 +3,21 @@
 from collections.abc import Iterable, Mapping
 
 from trempy_provider.assistant.catalogue import Catalogue, ColumnFacts, TableFacts
+from trempy_provider.config.value_types import ValueType
 from trempy_provider.postgres.tables import QualifiedName
 
 Columns = Mapping[str, str]
+_OIDS = {
+    "boolean": 16,
+    "bigint": 20,
+    "integer": 23,
+    "text": 25,
+    "character": 1042,
+    "date": 1082,
+    "timestamp with time zone": 1184,
+    "numeric": 1700,
+    "jsonb": 3802,
+}
 
 
 def name(text: str) -> QualifiedName:
@@ -29,7 +41,9 @@ def table(
     return TableFacts(
         name=name(qualified_name),
         columns=tuple(
-            ColumnFacts(each, kind, may_be_unsent=each in unsent, average_bytes=width)
+            ColumnFacts(
+                each, kind, may_be_unsent=each in unsent, average_bytes=width, value_type=_value_type(kind)
+            )
             for each, kind in types.items()
         ),
         primary_key=key,
@@ -37,6 +51,11 @@ def table(
         references=tuple(map(name, references)),
         **facts,
     )
+
+
+def _value_type(kind: str) -> ValueType:
+    base = kind.partition("(")[0]
+    return ValueType(kind, base, _OIDS[base])
 
 
 def shop(**facts) -> Catalogue:

@@ -27,6 +27,7 @@ def read_constraints() -> list[Requirement]:
 def declared_requirements() -> Iterator[Requirement]:
     setup = read_setup()
     declared = setup["options"]["install_requires"] + setup["options.extras_require"]["test"]
+    declared += setup["options.extras_require"]["ai"]
     return (Requirement(line) for line in declared.split("\n") if line)
 
 
@@ -71,9 +72,10 @@ def test_installed_distribution_offers_provider_and_command() -> None:
     assert {("apache_airflow_provider", "provider_info"), ("console_scripts", "trempy")} <= entry_points
 
 
-def test_every_sql_file_and_the_type_marker_are_packaged() -> None:
+def test_every_file_that_is_no_code_is_packaged() -> None:
     patterns = read_setup()["options.package_data"]["trempy_provider"].split()
     packaged = {path for pattern in patterns for path in (ROOT / "trempy_provider").glob(pattern)}
-    wanted = {*(ROOT / "trempy_provider").rglob("*.sql"), ROOT / "trempy_provider/py.typed"}
+    texts = (path for ending in ("*.sql", "*.txt") for path in (ROOT / "trempy_provider").rglob(ending))
+    wanted = {*texts, ROOT / "trempy_provider/py.typed"}
 
     assert packaged == wanted

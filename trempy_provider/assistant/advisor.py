@@ -17,7 +17,7 @@ from trempy_provider.assistant.ordering import order_by_references
 from trempy_provider.assistant.sizing import choose_batch_rows, choose_streams, load_seconds
 from trempy_provider.assistant.warnings import warnings_about
 from trempy_provider.assistant.wishes import Wishes, read_wishes
-from trempy_provider.config.operations import MaskOperation
+from trempy_provider.config.masks import mask_entries
 from trempy_provider.config.options import TASK_NAME_MAX_LENGTH, CdcOptions, FullLoadOptions
 from trempy_provider.config.schedule import PRESETS
 from trempy_provider.config.tables import TableSelection
@@ -245,17 +245,13 @@ def _masks_of(
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     seen: set[tuple[QualifiedName, str]] = set()
     for task in similar:
-        for change in () if task.settings is None else task.settings.transformations:
-            contract = getattr(change.settings, "contract", None)
-            if not isinstance(contract, MaskOperation):
-                continue
+        for entry, mask in () if task.settings is None else mask_entries(task.settings):
             for table in tables:
                 name = table.name
-                place = (name, contract.column_name)
-                is_meant = change.table_info.matches(name.schema_name, name.table_name)
-                if is_meant and table.has_column(contract.column_name) and place not in seen:
-                    seen.add(place)
-                    settings = change.settings.model_dump(mode="json", exclude_defaults=True)
+                is_meant = entry.table_info.matches(name.schema_name, name.table_name)
+                if is_meant and table.has_column(mask.column_name) and (name, mask.column_name) not in seen:
+                    seen.add((name, mask.column_name))
+                    settings = entry.settings.model_dump(mode="json", exclude_defaults=True)
                     info = {"schema_name": name.schema_name, "table_name": name.table_name}
                     yield task.task_name, {"table_info": info, "settings": settings}
 

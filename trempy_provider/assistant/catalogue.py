@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from trempy_provider.config.value_types import ValueType
 from trempy_provider.postgres.tables import QualifiedName
 
 
@@ -24,6 +25,7 @@ class ColumnFacts:
     null_fraction: float | None = None
     distinct_count: float | None = None  # negative: a fraction of the rows (pg_stats.n_distinct)
     common_values: tuple[str, ...] = ()
+    value_type: ValueType | None = None  # None: what can be done with its values is not known
 
 
 @dataclass(frozen=True, slots=True)

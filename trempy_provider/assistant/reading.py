@@ -16,6 +16,7 @@ from trempy_provider.postgres.preflight_server import (
     read_server_facts,
 )
 from trempy_provider.postgres.session import Endpoint, Session, static_sql
+from trempy_provider.postgres.table_plan import value_type
 from trempy_provider.postgres.tables import Column, QualifiedName, Table
 from trempy_provider.postgres.toast import read_unsendable_columns
 
@@ -115,6 +116,7 @@ class _FactsReader:
             null_fraction=null_fraction,
             distinct_count=distinct_count,
             common_values=tuple(self._values.get((oid, column.name), ())),
+            value_type=value_type(column),
         )
 
 

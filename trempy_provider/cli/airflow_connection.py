@@ -25,6 +25,7 @@ class AirflowConnection:
     """The fields of a connection; messages name its variable, never its text."""
 
     variable: str
+    conn_type: str | None = None
     host: str | None = None
     port: int | None = None
     login: str | None = None
@@ -79,6 +80,7 @@ class AirflowConnection:
         extra = _json_object(extra, variable) if isinstance(extra, str) else extra
         return cls(
             variable,
+            conn_type=_text(fields.get("conn_type")),
             host=_text(fields.get("host")),
             port=_port(fields.get("port"), variable),
             login=_text(fields.get("login")),
@@ -96,6 +98,7 @@ class AirflowConnection:
             raise ValueError
         return cls(
             variable,
+            conn_type=parts.scheme.replace("-", "_"),
             host=_unquoted(parts.hostname),
             port=parts.port,
             login=_unquoted(parts.username),

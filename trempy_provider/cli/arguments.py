@@ -121,6 +121,20 @@ def _add_suggest(commands: Commands) -> None:
     )
     command.add_argument("--dry-run", action="store_true", help="prove the draft on a sample of rows, too")
     command.add_argument("--save", metavar="FILE", help="write the draft there, after asking")
+    models = command.add_mutually_exclusive_group()
+    models.add_argument(
+        "--model-conn-id",
+        metavar="ID",
+        help="the Airflow connection of a language model, in AIRFLOW_CONN_… (default: trempy_model, if set)",
+    )
+    models.add_argument("--no-model", action="store_true", help="draft without a model")
+    command.add_argument(
+        "--corrections",
+        type=_count,
+        default=3,
+        metavar="N",
+        help="how often a draft that does not validate goes back to the model (default: 3)",
+    )
     command.add_argument("--yes", action="store_true", help="save without asking")
     _add_common_options(command)
 

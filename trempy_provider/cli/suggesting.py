@@ -12,15 +12,19 @@ from pathlib import Path
 from typing import Any
 
 from trempy_provider.assistant.draft import CONNECTION_KEYS, Draft, Frame
+from trempy_provider.assistant.language_models import open_model
+from trempy_provider.assistant.model import DEFAULT_CONN_ID, ModelDrafter
 from trempy_provider.assistant.presentation import draft_text, dry_run_text
 from trempy_provider.assistant.suggest import read_grounds, suggest
-from trempy_provider.cli.connections import PARTS, Connections
+from trempy_provider.cli.airflow_connection import AirflowConnection
+from trempy_provider.cli.connections import AIRFLOW_PREFIX, PARTS, Connections
 from trempy_provider.cli.invocation import Outcome, read_file
 from trempy_provider.config.loader import load_task
 from trempy_provider.config.task import ReplicationTask
 from trempy_provider.errors import ConfigurationError, SettingsError, TrempyError
 from trempy_provider.jobs.dry_run import DryRunReport, dry_run
 
+_MODEL_TYPE = "pydanticai"
 _TASKS_FOLDER = "TREMPY_TASKS_FOLDER"
 _NO_TASK: Mapping[str, Any] = {
     "task": {"task_name": "suggest"},
@@ -59,7 +63,7 @@ def run_suggest(arguments: Namespace) -> Outcome:
         frame=frame,
         allow_values=arguments.allow_values,
     )
-    draft = suggest(arguments.description, grounds)
+    draft = suggest(arguments.description, grounds, drafter=_drafter(arguments))
     proof = _dry_run(draft, connections) if arguments.dry_run else None
     text = draft_text(draft, present=present.settings)
     text += f"\n\nDry run:\n{dry_run_text(proof)}" if proof else ""
@@ -87,6 +91,32 @@ def _read_present(arguments: Namespace) -> _Present:
 def _connections(arguments: Namespace, task: ReplicationTask) -> Connections:
     given = {part: getattr(arguments, part) for part in PARTS}
     return Connections(task, given=given, environment=os.environ)
+
+
+def _drafter(arguments: Namespace) -> ModelDrafter | None:
+    """Return the drafter of the model whose connection is in the environment, None where there is none."""
+    if arguments.no_model:
+        return None
+    variable = AIRFLOW_PREFIX + (arguments.model_conn_id or DEFAULT_CONN_ID).upper()
+    text = os.environ.get(variable)
+    if text is None and arguments.model_conn_id is not None:
+        raise ConfigurationError(
+            f"no model is given: {variable} is not set", hint="Set it, or use --no-model."
+        )
+    if text is None:
+        return None
+    connection = AirflowConnection.parse(text, variable=variable)
+    if connection.conn_type != _MODEL_TYPE:
+        raise ConfigurationError(
+            f"{variable} is a connection of type {connection.conn_type}, not {_MODEL_TYPE}",
+            hint="`airflow trempy suggest` takes every type that Airflow has a model for.",
+        )
+    return open_model(
+        api_key=connection.password,
+        base_url=connection.host,
+        model_name=connection.extra.get("model"),
+        corrections=arguments.corrections,
+    )
 
 
 def _dry_run(draft: Draft, connections: Connections) -> DryRunReport | None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.command import ROOT
+from tests.support.model_server import API_KEY, MODEL, model_server, settings_answer
 from tests.support.tasks import make_source, make_target, make_task
 from trempy_provider.assistant.history import read_history
 from trempy_provider.assistant.reading import read_catalogue
@@ -191,3 +192,53 @@ def test_a_terminal_cannot_be_acted_on_by_a_name(shop, tmp_path: Path):
 
     assert result.returncode == 0, result.stderr
     assert "\x1b" not in result.stdout + result.stderr
+
+
+def test_the_command_asks_the_model_of_a_connection_and_sends_it_no_row(shop, tmp_path):
+    pytest.importorskip("pydantic_ai", reason="the extra `ai` is not installed")
+    table = {"schema_name": "shop", "table_name": "customers"}
+    filters = [
+        {"table_info": table, "settings": {"filter_type": "equals", "column_name": "state", "value": "RJ"}}
+    ]
+    good = {"task": {"task_name": "rio"}, "tables": [table], "filters": filters}
+    wrong = {**good, "tables": [table, {"schema_name": "shop", "table_name": "clients"}]}
+    words = "copia los clientes de Río"
+
+    with model_server(settings_answer(wrong), settings_answer(good, {"filters[0]": "Río es RJ"})) as server:
+        connection = {"AIRFLOW_CONN_TREMPY_MODEL": server.connection()}
+        drafted = run(shop, words, "--json", folder=tmp_path, **connection)
+        first = server.sent
+        allowed = run(shop, words, "--json", "--allow-values", folder=tmp_path, **connection)
+        server.answers[:] = [settings_answer(wrong)]
+        refused = run(
+            shop, words, "--corrections", "1", "--save", "x.json", "--yes", folder=tmp_path, **connection
+        )
+
+    assert drafted.returncode == 0, drafted.stderr
+    report = json.loads(drafted.stdout)
+    assert (report["settings"], report["author"]) == (good, MODEL)
+    assert report["reasons"] == [{"path": "filters[0]", "text": "Río es RJ"}]
+    assert "tables[1]: the source has no such table" in first
+    for secret in ("private 1", '\\"SP\\"', shop.source_uri, shop.source.role, API_KEY):
+        assert secret not in first
+        assert secret not in drafted.stderr
+    assert '\\"common_values\\": [\\"RJ\\", \\"SP\\"]' in server.sent
+    assert "private 1" not in server.sent
+    assert allowed.returncode == 0
+    # Both come to the person: the draft, and what is wrong with it; it cannot be saved.
+    assert refused.returncode == 2
+    assert '"table_name": "clients"' in refused.stderr
+    assert "tables[1]: the source has no such table" in refused.stderr
+    assert not (tmp_path / "x.json").exists()
+
+
+def test_a_model_connection_that_cannot_be_used_is_a_wrong_setting(shop, tmp_path):
+    azure = json.dumps({"conn_type": "pydanticai_azure", "password": "x"})
+
+    missing = run(shop, "copy shop.log", "--model-conn-id", "other", folder=tmp_path)
+    of_another_type = run(shop, "copy shop.log", folder=tmp_path, AIRFLOW_CONN_TREMPY_MODEL=azure)
+    without = run(shop, "copy shop.log", "--no-model", folder=tmp_path, AIRFLOW_CONN_TREMPY_MODEL=azure)
+
+    assert (missing.returncode, of_another_type.returncode, without.returncode) == (2, 2, 0)
+    assert "AIRFLOW_CONN_OTHER is not set" in missing.stderr
+    assert "`airflow trempy suggest`" in of_another_type.stderr
