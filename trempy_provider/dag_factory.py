@@ -1,6 +1,8 @@
 """From the settings of replication tasks to their DAGs.
 
-A task that loads existing rows gets `trempy_<task>_full_load`, one that follows changes `trempy_<task>_cdc`.
+A task that loads existing rows gets `trempy_<task>_full_load`, one that follows changes `trempy_<task>_cdc`,
+`trempy_<task>_validate`, which compares the rows of both sides meanwhile, and `trempy_<task>_cutover`, which
+says whether the target may take over.
 Parsing connects to nothing: it reads Variables, and a worker that runs a task of one DAG reads that
 replication task's settings only.
 
@@ -24,16 +26,20 @@ from trempy_provider.errors import SettingsError, TrempyError
 from trempy_provider.hooks.settings import SettingsText, find_all_settings, find_settings
 from trempy_provider.operators.apply import TrempyApplyOperator
 from trempy_provider.operators.capture import TrempyCaptureOperator
+from trempy_provider.operators.cutover import TrempyCutoverOperator
 from trempy_provider.operators.full_load import TrempyFullLoadOperator
 from trempy_provider.operators.setup import TrempySetupOperator
 from trempy_provider.operators.summary import TrempySummaryOperator
 from trempy_provider.operators.tables import TrempyTablesOperator
+from trempy_provider.operators.validate import TrempyValidateOperator
 
 log = logging.getLogger(__name__)
 
 PREFIX = "trempy_"
 FULL_LOAD_SUFFIX = "_full_load"
 CDC_SUFFIX = "_cdc"
+VALIDATE_SUFFIX = "_validate"
+CUTOVER_SUFFIX = "_cutover"
 EPOCH = pendulum.datetime(2024, 1, 1, tz="UTC")
 # An outage is waited out: errors that mend by themselves are tried again until they have.
 RETRIES: dict[str, Any] = {
@@ -75,6 +81,8 @@ def dags_of(task: ReplicationTask) -> Iterator[DAG]:
         yield full_load_dag(task)
     if task.captures_changes:
         yield cdc_dag(task)
+        yield validate_dag(task)
+        yield cutover_dag(task)
 
 
 def full_load_dag(task: ReplicationTask) -> DAG:
@@ -128,6 +136,51 @@ def cdc_dag(task: ReplicationTask) -> DAG:
         capture = TrempyCaptureOperator(task_id="capture", **lease, **RETRIES)
         apply = TrempyApplyOperator(task_id="apply", **lease, **RETRIES)
         _setup(task) >> [capture, apply]
+    return dag
+
+
+def validate_dag(task: ReplicationTask) -> DAG:
+    """Return the DAG that compares the rows of both sides; it fails while some differ."""
+    options = task.task.validation_settings
+    dag = DAG(
+        dag_id=f"{PREFIX}{task.task_name}{VALIDATE_SUFFIX}",
+        schedule=options.schedule,
+        params={
+            "repair": Param(
+                options.repair,
+                type="boolean",
+                description="Write the rows that differ as the source has them.",
+            ),
+            "tables": Param(
+                [],
+                type="array",
+                items={"type": "string"},
+                description="The tables to compare, as schema.table; none means all.",
+            ),
+        },
+        **_common(task, "validation"),
+    )
+    with dag:
+        TrempyValidateOperator(
+            task_id="validate",
+            task_name=task.task_name,
+            choice_param="tables",
+            repair="{{ params.repair }}",
+            rows_per_second=options.rows_per_second,
+            **RETRIES,
+        )
+    return dag
+
+
+def cutover_dag(task: ReplicationTask) -> DAG:
+    """Return the DAG that says "safe to switch", or fails with the reasons why not."""
+    dag = DAG(
+        dag_id=f"{PREFIX}{task.task_name}{CUTOVER_SUFFIX}",
+        schedule=None,
+        **_common(task, "cutover"),
+    )
+    with dag:
+        TrempyCutoverOperator(task_id="cutover", task_name=task.task_name)
     return dag
 
 
@@ -227,6 +280,6 @@ def _load(settings: SettingsText | SettingsError) -> tuple[ReplicationTask | Non
 
 def _task_of_dag(dag_id: str) -> Iterator[ReplicationTask]:
     """Yield the one task whose DAG it is; nothing for a DAG that is not of this factory."""
-    for suffix in (FULL_LOAD_SUFFIX, CDC_SUFFIX):
+    for suffix in (FULL_LOAD_SUFFIX, CDC_SUFFIX, VALIDATE_SUFFIX, CUTOVER_SUFFIX):
         if dag_id.startswith(PREFIX) and dag_id.endswith(suffix):
             yield find_settings(dag_id[len(PREFIX) : -len(suffix)]).load()

@@ -280,6 +280,21 @@ class ApplyError(TargetError):
     hint = "Mend the row or the table; the batch is applied again from where it stopped."
 
 
+class ValidationError(TargetError):
+    """Tables are not equal on both sides."""
+
+    hint = (
+        "Look at trempy.table_validations and trempy.validation_differences; `trempy validate --repair` "
+        "writes the rows that differ, `trempy reload --table` loads a table again."
+    )
+
+
+class CutoverError(TrempyError):
+    """The target may not take over from the source yet; the message lists every reason."""
+
+    hint = "Mend what is listed, keep writers away from the source, then ask again."
+
+
 class ErrorLimitError(TargetError):
     """As many rows have failed as the settings allow."""
 

@@ -177,6 +177,30 @@ def _add_reload(command: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_validate(command: argparse.ArgumentParser) -> None:
+    _add_tables(command)
+    command.add_argument(
+        "--repair", action="store_true", help="write the rows that differ as the source has them"
+    )
+    command.add_argument(
+        "--rows-per-second", type=_count, metavar="N", help="compare no more rows a second than this"
+    )
+    command.add_argument(
+        "--anew", action="store_true", help="do not go on with a validation that was not finished"
+    )
+
+
+def _add_cutover(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--wait",
+        dest="patience_seconds",
+        type=_seconds,
+        default=600.0,
+        metavar="SECONDS",
+        help="wait for zero lag no longer than this (default: 600)",
+    )
+
+
 def _add_bounds(command: argparse.ArgumentParser) -> None:
     bounds = command.add_mutually_exclusive_group()
     bounds.add_argument(
@@ -251,6 +275,8 @@ _COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
     "refresh": ("pick up tables newly named or newly matching, with their existing rows", _no_options),
     "status": ("tell how far the task and its tables are", _no_options),
     "sync-sequences": ("set the target's sequences where the source's stand, for a cutover", _no_options),
+    "validate": ("compare the rows of both sides while changes are followed", _add_validate),
+    "cutover": ("tell whether the target may take over: no lag, sequences set, tables equal", _add_cutover),
     "reload": ("load again: everything from zero, or only the tables named", _add_reload),
     "skip": ("leave out one transaction of the source, by its commit LSN", _add_skip),
     "teardown": ("remove slot, publication, queues, exchanges and the task's metadata", _no_options),

@@ -27,6 +27,8 @@ _COMMANDS: Mapping[str, tuple[str, str]] = {
     "reload": ("loading", "run_reload"),
     "refresh": ("loading", "run_refresh"),
     "sync-sequences": ("preparing", "run_sync_sequences"),
+    "validate": ("validating", "run_validate"),
+    "cutover": ("validating", "run_cutover"),
     "capture": ("following", "run_capture"),
     "apply": ("following", "run_apply"),
     "run": ("running", "run_run"),

@@ -70,6 +70,24 @@ class FullLoadOptions(SettingsModel):
     )
 
 
+class ValidationOptions(SettingsModel):
+    """The options of validations."""
+
+    schedule: Schedule | None = Field(
+        default=None, description="When validations recur; null means only when they are started."
+    )
+    repair: Flag = Field(
+        default=False, description="Whether rows that differ are written as the source has them."
+    )
+    rows_per_second: int | None = Field(
+        default=None,
+        strict=True,
+        ge=1,
+        le=1_000_000_000,
+        description="How many rows a second are compared at most; null means no limit.",
+    )
+
+
 class Scd2Options(SettingsModel):
     """The columns that SCD2 adds to a target table."""
 
@@ -250,6 +268,9 @@ class TaskOptions(SettingsModel):
     )
     cdc_settings: CdcOptions = Field(
         default=CdcOptions(), description="How changes are captured and applied."
+    )
+    validation_settings: ValidationOptions = Field(
+        default=ValidationOptions(), description="How the rows of both sides are compared."
     )
     description: Text = Field(default="", description="Text shown on the task's DAGs.")
     owner: Text = Field(default="trempy", description="Owner shown on the task's DAGs.")

@@ -15,6 +15,7 @@ from trempy_provider.config.options import (
     FullLoadOptions,
     Scd2Options,
     TaskOptions,
+    ValidationOptions,
 )
 from trempy_provider.config.schema import SchemaNode, describe_allowed, resolve, task_json_schema
 from trempy_provider.config.tables import TableReference, TableSelection
@@ -27,6 +28,7 @@ _SECTIONS: tuple[tuple[str, type[SettingsModel]], ...] = (
     ("`task.full_load_settings`", FullLoadOptions),
     ("`task.cdc_settings`", CdcOptions),
     ("`task.cdc_settings.scd2_settings`", Scd2Options),
+    ("`task.validation_settings`", ValidationOptions),
     ("`error_handling`", ErrorHandling),
     ("`tables[]`", TableSelection),
     ("`filters[].table_info` and `transformations[].table_info`", TableReference),

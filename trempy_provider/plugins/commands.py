@@ -19,6 +19,10 @@ _LIMIT = Arg(("--limit",), help="Show the first so many changes.", type=int, def
 _LSN = Arg(("--lsn",), help="The commit LSN of the transaction, as the error names it.")
 _NONE = Arg(("--none",), help="Skip none after all.", action="store_true")
 _KEEP_EQUAL = Arg(("--keep-equal",), help="Load only tables whose rows differ.", action="store_true")
+_REPAIR = Arg(("--repair",), help="Write the rows that differ as the source has them.", action="store_true")
+_RATE = Arg(("--rows-per-second",), help="Compare no more rows a second than this.", type=int)
+_ANEW = Arg(("--anew",), help="Do not go on with a validation that was not finished.", action="store_true")
+_WAIT = Arg(("--wait",), help="Wait for zero lag no longer than so many seconds.", type=float, default=600.0)
 _RESTART = Arg(("--restart",), help="Start from zero.", action="store_true")
 
 
@@ -50,6 +54,8 @@ def get_commands() -> list[CLICommand]:
         _command("full-load", "Load tables.", _TABLES, _RELOAD),
         _command("refresh", "Pick up tables newly named or newly matching."),
         _command("sync-sequences", "Set the target's sequences where the source's stand, for a cutover."),
+        _command("validate", "Compare the rows of both sides.", _TABLES, _REPAIR, _RATE, _ANEW),
+        _command("cutover", "Tell whether the target may take over, and why not.", _WAIT),
         _command("reload", "Load tables again from zero, the rest untouched.", _TABLES, _KEEP_EQUAL),
         GroupCommand(name="dead-letters", help=_DEAD_LETTERS, subcommands=_dead_letter_commands()),
         _command("skip", "Leave out one transaction of the source.", _LSN, _NONE),

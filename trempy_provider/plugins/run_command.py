@@ -15,6 +15,7 @@ from trempy_provider.errors import ConfigurationError, PreflightError, TrempyErr
 from trempy_provider.hooks.endpoints import TaskEndpoints, endpoints_of
 from trempy_provider.hooks.settings import find_settings
 from trempy_provider.jobs.check import CheckReport, check
+from trempy_provider.jobs.cutover import CutoverReport, cutover
 from trempy_provider.jobs.dead_letters import (
     SettleReport,
     discard_dead_letters,
@@ -33,8 +34,10 @@ from trempy_provider.jobs.status import status
 from trempy_provider.jobs.sync_sequences import sync_sequences
 from trempy_provider.jobs.task_status import TaskStatus
 from trempy_provider.jobs.teardown import teardown
+from trempy_provider.jobs.validate import ValidationReport, validate
 
 FAILED, WRONG_SETTINGS = 1, 2
+_WITH_ERRORS = (CheckReport, TaskStatus, SettleReport, ValidationReport, CutoverReport)
 Run = Callable[[ReplicationTask, TaskEndpoints, Namespace], Any]
 
 
@@ -51,7 +54,7 @@ def _command(run: Run) -> Callable[[Namespace], None]:
         except TrempyError as error:
             _fail(error)
         print(json.dumps(report.as_dict(), indent=2))
-        if isinstance(report, CheckReport | TaskStatus | SettleReport) and report.error is not None:
+        if isinstance(report, _WITH_ERRORS) and report.error is not None:
             _fail(report.error)
 
     return command
@@ -166,6 +169,33 @@ def run_skip(task: ReplicationTask, endpoints: TaskEndpoints, arguments: Namespa
 def run_sync_sequences(task: ReplicationTask, endpoints: TaskEndpoints, _: Namespace) -> Any:
     """Run sync_sequences."""
     return sync_sequences(task, source=endpoints.source, target=endpoints.target)
+
+
+@_command
+def run_validate(task: ReplicationTask, endpoints: TaskEndpoints, arguments: Namespace) -> Any:
+    """Compare the rows of both sides; rows that differ make the exit code 1."""
+    return validate(
+        task,
+        source=endpoints.source,
+        target=endpoints.target,
+        tables=arguments.tables,
+        repair=arguments.repair,
+        anew=arguments.anew,
+        rows_per_second=arguments.rows_per_second,
+        stop=StopSignal(),
+    )
+
+
+@_command
+def run_cutover(task: ReplicationTask, endpoints: TaskEndpoints, arguments: Namespace) -> Any:
+    """Say whether it is safe to switch; if not, the exit code is 1."""
+    return cutover(
+        task,
+        source=endpoints.source,
+        target=endpoints.target,
+        patience_seconds=arguments.wait,
+        stop=StopSignal(),
+    )
 
 
 @_command

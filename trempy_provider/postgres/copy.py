@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import tempfile
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -24,6 +25,7 @@ from psycopg2 import sql
 from trempy_provider.errors import CopyError, TrempyError
 from trempy_provider.postgres.session import Session
 
+_SPOOLED_BYTES = 1 << 24
 PIPE_BYTES = 1 << 20  # what an unprivileged process may ask for (pipe-max-size)
 _SET_PIPE_SIZE = 1031  # fcntl.F_SETPIPE_SZ, which Python knows on Linux only
 
@@ -114,6 +116,19 @@ def copy_rows(
     except TrempyError as error:
         raise CopyCommitError(f"commit after COPY: {error}", hint=error.hint) from error
     return counts
+
+
+def copy_rows_within(
+    source: Session, target: Session, *, query: sql.Composable, into: sql.Composable, columns: Sequence[str]
+) -> None:
+    """Copy a few rows in the transactions that both sessions have open, through a file in between.
+
+    After an error of either side both sessions are as after the error of any statement.
+    """
+    with tempfile.SpooledTemporaryFile(_SPOOLED_BYTES) as rows:
+        source.copy_to(copy_out_sql(query, binary=False), rows)
+        rows.seek(0)
+        target.copy_from(copy_in_sql(into, columns, binary=False), rows)
 
 
 def copy_out_sql(query: sql.Composable, *, binary: bool) -> sql.Composed:

@@ -10,6 +10,8 @@ from trempy_provider.dag_factory import build_dags, dags_of, raise_settings_erro
 from trempy_provider.errors import SettingsError
 from trempy_provider.hooks import settings as settings_module
 
+KINDS = ("full_load", "cdc", "validate", "cutover")
+
 
 class Variables:
     """Airflow's Variables in memory; counts the look-ups."""
@@ -44,8 +46,12 @@ def test_each_task_gets_the_dags_of_its_type(variables):
     assert set(build_dags()) == {
         "trempy_both_full_load",
         "trempy_both_cdc",
+        "trempy_both_validate",
+        "trempy_both_cutover",
         "trempy_rows_full_load",
         "trempy_changes_cdc",
+        "trempy_changes_validate",
+        "trempy_changes_cutover",
     }
 
 
@@ -60,9 +66,7 @@ def test_broken_task_is_named_and_leaves_the_others_alone(variables):
     with pytest.raises(SettingsError) as caught:
         raise_settings_errors()
 
-    assert set(dags) == {
-        f"trempy_{name}_{kind}" for name in ("first", "second") for kind in ("cdc", "full_load")
-    }
+    assert set(dags) == {f"trempy_{name}_{kind}" for name in ("first", "second") for kind in KINDS}
     assert "Variable trempy_task_third" in str(caught.value)
     assert "task.start_mode" in str(caught.value)
 
@@ -84,7 +88,7 @@ def test_parsing_costs_one_look_up_and_one_for_each_variable(variables):
 
     dags = build_dags()
 
-    assert len(dags) == 10
+    assert len(dags) == 5 * len(KINDS)
     assert sorted(variables.looked_up) == [
         "trempy_task_first", "trempy_task_second", "trempy_task_third", "trempy_tasks",
     ]  # fmt: skip
@@ -121,7 +125,7 @@ def test_parsing_opens_no_connection(variables, monkeypatch):
 
         with pytest.raises(BlockingIOError):  # nobody has called
             listener.accept()
-    assert len(dags) == 2
+    assert len(dags) == len(KINDS)
 
 
 def test_tasks_come_from_a_folder_where_there_are_no_variables(variables, monkeypatch, tmp_path):
@@ -130,7 +134,7 @@ def test_tasks_come_from_a_folder_where_there_are_no_variables(variables, monkey
     (tmp_path / "third.json").write_bytes(b"\xff")
     monkeypatch.setenv("TREMPY_TASKS_FOLDER", str(tmp_path))
 
-    assert set(build_dags()) == {"trempy_first_full_load", "trempy_first_cdc"}
+    assert set(build_dags()) == {f"trempy_first_{kind}" for kind in KINDS}
     with pytest.raises(SettingsError, match=r"(?s)second\.json: task\.task_name.*third\.json.*not UTF-8"):
         raise_settings_errors()
 
@@ -140,7 +144,7 @@ def test_variable_of_all_tasks_that_cannot_be_read_leaves_the_others_alone(varia
     variables.add(make_settings("first"))
     variables.values["trempy_tasks"] = text
 
-    assert set(build_dags()) == {"trempy_first_full_load", "trempy_first_cdc"}
+    assert set(build_dags()) == {f"trempy_first_{kind}" for kind in KINDS}
     with pytest.raises(SettingsError, match="Variable trempy_tasks"):
         raise_settings_errors()
 
@@ -153,7 +157,7 @@ def test_broken_tasks_of_the_variable_of_all_tasks_are_named_and_leave_the_other
     )
     variables.values["trempy_tasks"] = f'{text[:-1]}, "twice": {twice}}}'
 
-    assert set(build_dags()) == {"trempy_orders_full_load", "trempy_orders_cdc"}
+    assert set(build_dags()) == {f"trempy_orders_{kind}" for kind in KINDS}
     with pytest.raises(SettingsError) as caught:
         raise_settings_errors()
 
@@ -166,7 +170,9 @@ def test_dags_carry_what_the_settings_say():
     settings["task"] |= {"description": "The shop.", "owner": "ann"}
     settings["task"]["full_load_settings"] = {"schedule": "@daily"}
 
-    full_load, cdc = dags_of(load_task(settings, origin="test"))
+    settings["task"]["validation_settings"] = {"schedule": "@weekly", "repair": True}
+
+    full_load, cdc, validation, *_ = dags_of(load_task(settings, origin="test"))
 
     assert isinstance(full_load, DAG)
     assert full_load.schedule == "@daily"
@@ -174,7 +180,9 @@ def test_dags_carry_what_the_settings_say():
     assert full_load.params["tables"] == []
     assert cdc.schedule == "@continuous"
     assert (cdc.max_active_runs, cdc.max_consecutive_failed_dag_runs) == (1, 2)
-    for dag in (full_load, cdc):
+    assert validation.schedule == "@weekly"
+    assert validation.params["repair"] is True
+    for dag in (full_load, cdc, validation):
         assert dag.description == "The shop."
         assert dag.owner == "ann"
         assert {"trempy", "shop"} <= dag.tags
@@ -182,14 +190,14 @@ def test_dags_carry_what_the_settings_say():
 
 
 def test_capture_and_apply_run_beside_each_other_after_setup():
-    _, cdc = dags_of(load_task(make_settings("shop"), origin="test"))
+    _, cdc, *_ = dags_of(load_task(make_settings("shop"), origin="test"))
 
     assert cdc.get_task("setup").downstream_task_ids == {"capture", "apply"}
     assert cdc.get_task("capture").downstream_task_ids == set()
 
 
 def test_task_that_follows_changes_is_loaded_table_by_table_and_any_other_as_a_whole():
-    mapped, _ = dags_of(load_task(make_settings("shop"), origin="test"))
+    mapped, *_ = dags_of(load_task(make_settings("shop"), origin="test"))
     (whole,) = dags_of(load_task(make_settings("shop", replication_type="full_load"), origin="test"))
 
     assert mapped.get_task("full_load").is_mapped

@@ -18,6 +18,7 @@ from trempy_provider.operators.apply import TrempyApplyOperator
 from trempy_provider.operators.base import TrempyOperator
 from trempy_provider.operators.capture import TrempyCaptureOperator
 from trempy_provider.operators.check import TrempyCheckOperator
+from trempy_provider.operators.cutover import TrempyCutoverOperator
 from trempy_provider.operators.dead_letters import TrempyDeadLettersOperator
 from trempy_provider.operators.full_load import TrempyFullLoadOperator
 from trempy_provider.operators.lease import LeaseProgress
@@ -27,6 +28,7 @@ from trempy_provider.operators.setup import TrempySetupOperator
 from trempy_provider.operators.skip import TrempySkipOperator
 from trempy_provider.operators.sync_sequences import TrempySyncSequencesOperator
 from trempy_provider.operators.teardown import TrempyTeardownOperator
+from trempy_provider.operators.validate import TrempyValidateOperator
 from trempy_provider.sensors.caught_up import ReplicationCaughtUpSensor
 
 README = (Path(__file__).parents[3] / "README.md").read_text()
@@ -40,6 +42,8 @@ WITH_NAMED_FACTS = (
     TrempyApplyOperator,
     TrempyRefreshOperator,
     TrempySyncSequencesOperator,
+    TrempyValidateOperator,
+    TrempyCutoverOperator,
     TrempyDeadLettersOperator,
     TrempySkipOperator,
     TrempyReloadOperator,

@@ -41,6 +41,13 @@ def test_commands_one_by_one_replicate_and_leave_nothing_behind(databases, rabbi
     assert refreshed["full_load"]["rows"] == 7
     command.assert_equal()
 
+    assert command.done("validate")["is_good"]
+    databases.target_admin.execute("delete from public.t where id = 50")
+    differing = command.run("validate")
+    assert (differing.code, "public.t (different)" in differing.last_line) == (1, True)
+    assert command.done("validate", "--repair", "--table", "public.t")["repaired_count"] == 1
+    command.assert_equal()
+
     databases.target_admin.execute("delete from public.t")
     assert command.done("reload", "--table", "public.t")["rows"] == 90
     assert command.done("status")["lag"]["apply_bytes"] == 0

@@ -1,0 +1,1 @@
+"""The inner workings of a validation."""

@@ -1,0 +1,2 @@
+-- Forget a task's last validation.
+delete from trempy.validations where task_name = %(task_name)s
