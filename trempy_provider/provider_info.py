@@ -113,6 +113,7 @@ PROVIDER_INFO: dict[str, Any] = {
             "setup",
             "skip",
             "status",
+            "suggest",
             "summary",
             "sync_sequences",
             "tables",

@@ -10,7 +10,12 @@ from tests.system.conftest import connection_fields, wait_until
 
 pytestmark = [pytest.mark.airflow, pytest.mark.timeout(600)]
 KILL_SECONDS = 5.0  # after that time Airflow kills a task that was asked to end
-EXAMPLES = {"trempy_example_full_load_by_hand", "trempy_example_cdc_by_hand", "trempy_example_report"}
+EXAMPLES = {
+    "trempy_example_full_load_by_hand",
+    "trempy_example_cdc_by_hand",
+    "trempy_example_report",
+    "trempy_example_suggest",
+}
 
 
 def test_every_dag_file_is_imported(shop, task_name):

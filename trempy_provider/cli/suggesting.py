@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from trempy_provider.assistant.confirmation import confirm
 from trempy_provider.assistant.draft import CONNECTION_KEYS, Draft, Frame
 from trempy_provider.assistant.language_models import open_model
 from trempy_provider.assistant.model import DEFAULT_CONN_ID, ModelDrafter
@@ -148,7 +149,7 @@ def _save(draft: Draft, arguments: Namespace, text: str) -> str | None:
         return None
     if not arguments.yes:
         print(text, file=sys.stderr)
-        if not _confirms(f"Save as {arguments.save}? [y/N] "):
+        if not confirm(f"Save as {arguments.save}? [y/N] "):
             return None
     try:
         Path(arguments.save).write_text(draft.json_text, encoding="utf-8")
@@ -158,17 +159,6 @@ def _save(draft: Draft, arguments: Namespace, text: str) -> str | None:
             hint="Give the path of a file in a folder that you may write to.",
         ) from error
     return str(arguments.save)
-
-
-def _confirms(question: str) -> bool:
-    """Ask a person; where there is none, nobody has agreed."""
-    if not sys.stdin.isatty():
-        raise ConfigurationError(
-            "nobody is there to confirm, so nothing was saved",
-            hint="Run it in a terminal, or with --yes.",
-        )
-    print(question, end="", file=sys.stderr, flush=True)
-    return sys.stdin.readline().strip().lower() in ("y", "yes", "s", "sim", "si", "sí")
 
 
 def _error(draft: Draft) -> TrempyError | None:

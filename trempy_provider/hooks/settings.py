@@ -7,10 +7,12 @@ Where a name is found in several places, the first of these counts.
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from airflow.sdk import Variable
 
@@ -60,6 +62,18 @@ def find_settings(task_name: str) -> SettingsText:
         f"replication task {task_name!r} is not defined",
         hint=f"Create the Variable {key}, or an entry {task_name!r} in the Variable {ALL_TASKS_VARIABLE}.",
     )
+
+
+def save_settings(settings: Mapping[str, Any]) -> str:
+    """Keep a task's settings in a Variable of its own; return the Variable's key.
+
+    Raise ConfigurationError subclasses when they do not validate: nothing is saved then.
+    """
+    task = load_task(settings, origin="settings to save")
+    refuse_unsupported(task, origin="settings to save")
+    key = f"{TASK_VARIABLE_PREFIX}{task.task_name}"
+    Variable.set(key, json.dumps(settings, indent=2, ensure_ascii=False))
+    return key
 
 
 def find_all_settings() -> list[SettingsText | SettingsError]:

@@ -23,6 +23,21 @@ _REPAIR = Arg(("--repair",), help="Write the rows that differ as the source has 
 _RATE = Arg(("--rows-per-second",), help="Compare no more rows a second than this.", type=int)
 _ANEW = Arg(("--anew",), help="Do not go on with a validation that was not finished.", action="store_true")
 _WAIT = Arg(("--wait",), help="Wait for zero lag no longer than so many seconds.", type=float, default=600.0)
+_DESCRIPTION = Arg(("description",), help="What is to be replicated, in any language.")
+_NAME = Arg(("--name",), help="The task; its present settings are changed.", dest="task_name", default="")
+_CONNECTIONS = tuple(
+    Arg((f"--{part}-conn-id",), help=f"The connection of the {part}.", default="")
+    for part in ("source", "target", "broker")
+)
+_MODEL = Arg(("--model-conn-id",), help="The connection of the language model.", default="trempy_model")
+_NO_MODEL = Arg(("--no-model",), help="Draft without a model.", action="store_true")
+_ALLOW_VALUES = Arg(
+    ("--allow-values",), help="Let the model see the most common values of columns.", action="store_true"
+)
+_DRY_RUN = Arg(("--dry-run",), help="Prove the draft on a sample of rows, too.", action="store_true")
+_SAVE = Arg(("--save",), help="Save it as a Variable, after asking.", action="store_true")
+_YES = Arg(("--yes",), help="Save without asking.", action="store_true")
+_SUGGEST = (_DESCRIPTION, _NAME, *_CONNECTIONS, _MODEL, _NO_MODEL, _ALLOW_VALUES, _DRY_RUN, _SAVE, _YES)
 _RESTART = Arg(("--restart",), help="Start from zero.", action="store_true")
 
 
@@ -59,6 +74,12 @@ def get_commands() -> list[CLICommand]:
         _command("reload", "Load tables again from zero, the rest untouched.", _TABLES, _KEEP_EQUAL),
         GroupCommand(name="dead-letters", help=_DEAD_LETTERS, subcommands=_dead_letter_commands()),
         _command("skip", "Leave out one transaction of the source.", _LSN, _NONE),
+        ActionCommand(
+            name="suggest",
+            help="Draft a task's settings from a description; nothing is saved or started unasked.",
+            func=lazy_load_command(f"{_RUN}.run_suggest"),
+            args=_SUGGEST,
+        ),
         _command("teardown", "Remove slot, publication, queues and metadata."),
     )
     return [GroupCommand(name="trempy", help="Replicate PostgreSQL to PostgreSQL", subcommands=commands)]

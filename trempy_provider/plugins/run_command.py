@@ -10,10 +10,11 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, NoReturn
 
+from trempy_provider.assistant.confirmation import confirm
 from trempy_provider.config.task import ReplicationTask
 from trempy_provider.errors import ConfigurationError, PreflightError, TrempyError
 from trempy_provider.hooks.endpoints import TaskEndpoints, endpoints_of
-from trempy_provider.hooks.settings import find_settings
+from trempy_provider.hooks.settings import find_settings, save_settings
 from trempy_provider.jobs.check import CheckReport, check
 from trempy_provider.jobs.cutover import CutoverReport, cutover
 from trempy_provider.jobs.dead_letters import (
@@ -35,6 +36,7 @@ from trempy_provider.jobs.sync_sequences import sync_sequences
 from trempy_provider.jobs.task_status import TaskStatus
 from trempy_provider.jobs.teardown import teardown
 from trempy_provider.jobs.validate import ValidationReport, validate
+from trempy_provider.operators.suggest import SuggestTaskOperator
 
 FAILED, WRONG_SETTINGS = 1, 2
 _WITH_ERRORS = (CheckReport, TaskStatus, SettleReport, ValidationReport, CutoverReport)
@@ -202,3 +204,26 @@ def run_cutover(task: ReplicationTask, endpoints: TaskEndpoints, arguments: Name
 def run_teardown(task: ReplicationTask, endpoints: TaskEndpoints, _: Namespace) -> Any:
     """Run teardown."""
     return teardown(task, **endpoints.for_job(task))
+
+
+def run_suggest(arguments: Namespace) -> None:
+    """Draft, print the draft as JSON, and save it as a Variable when a person says so."""
+    os.environ["_AIRFLOW_PROCESS_CONTEXT"] = "server"
+    operator = SuggestTaskOperator(
+        task_id="suggest",
+        description=arguments.description,
+        task_name=arguments.task_name,
+        source_conn_id=arguments.source_conn_id,
+        target_conn_id=arguments.target_conn_id,
+        broker_conn_id=arguments.broker_conn_id,
+        model_conn_id="" if arguments.no_model else arguments.model_conn_id,
+        allow_values=arguments.allow_values,
+        prove=arguments.dry_run,
+    )
+    try:
+        report = operator.draft()
+        print(json.dumps(report, indent=2))
+        if arguments.save and (arguments.yes or confirm(f"Save as the task {report['task_name']}? [y/N] ")):
+            print(f"saved as Variable {save_settings(report['settings'])}", file=sys.stderr)
+    except TrempyError as error:
+        _fail(error)
