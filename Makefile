@@ -11,10 +11,10 @@ WORKERS ?= $(shell echo $$(($$(nproc) + 1)))
 export PYTHONDONTWRITEBYTECODE := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help print-python venv servers unit test soak lint types contracts demo demo-down constraints reference dist clean
+.PHONY: help print-python venv servers unit test soak lint types contracts demo demo-down eval-assistant constraints reference dist clean
 
 help:  ## list these commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 print-python:
 	@echo $(PYTHON)
@@ -51,6 +51,9 @@ demo: venv  ## copy and follow a live shop database through Airflow (DEMO_ONCE=1
 
 demo-down:  ## remove everything the demo started
 	@$(PYTHON) -m sandbox.demo.down
+
+eval-assistant: venv  ## score the assistant (CONN_ID=…: the model of AIRFLOW_CONN_…, VERBOSE=1: what differs)
+	@$(BIN)/python -m benchmarks.assistant $(if $(CONN_ID),--conn-id $(CONN_ID)) $(if $(VERBOSE),--verbose)
 
 constraints: venv  ## write constraints.txt anew after a change of dependencies
 	$(BIN)/uv pip compile setup.cfg --extra test --extra ai --universal --python-version 3.10 -q \

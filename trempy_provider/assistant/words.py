@@ -23,9 +23,9 @@ HISTORY = _any_of(
     r"todas as versoes|todas las versiones|cada versao|cada version",
 )
 FOLLOW = _any_of(
-    r"replicat\w*|sync\w*|follow\w*|real[- ]?time|continuous\w*|cdc|up to date|stream\w*|mirror\w*|live",
+    r"repli[cq]\w+|sync\w*|follow\w*|real[- ]?time|continuous\w*|cdc|up to date|stream\w*|mirror\w*|live",
     r"every change|all changes|keep\b[^.,;]*\bfresh|as (?:it|they) changes?",
-    r"replic\w+|sincroniz\w+|acompanh\w+|tempo real|continuament\w*|continu[ao]s?|atualizad[ao]s?|espelh\w+",
+    r"sincroniz\w+|acompanh\w+|tempo real|continuament\w*|continu[ao]s?|atualizad[ao]s?|espelh\w+",
     r"todas as (?:mudancas|alteracoes)|cada (?:mudanca|alteracao)|ao vivo",
     r"tiempo real|actualizad[ao]s?|todos los cambios|cada cambio|sigue|seguir|en vivo",
 )
@@ -44,14 +44,14 @@ UPSERT = _any_of(
     r"upserts?|insert or update|merge into|inserir ou atualizar|insertar o actualizar",
 )
 TRUNCATE = _any_of(
-    r"truncat\w*|empty (?:the )?(?:target|table)\w* (?:before|first)|replac\w+ (?:all |the )?rows",
+    r"truncat(?:e|ed|ing)|empty (?:the )?(?:target|table)\w* (?:before|first)|replac\w+ (?:all |the )?rows",
     r"esvazi\w+|limpa\w* (?:a|as) tabelas?|vacia\w*|limpi\w* (?:la|las) tablas?",
 )
 STOP_ON_ERROR = _any_of(
     r"(?:stop|fail)\b[^.,;]*\berrors?|par(?:e|ar|a)\b[^.,;]*\berros?|det(?:en|ener|enga|iene)\w*\b[^.,;]*\berror\w*"
 )
 FOLLOW_SCHEMA = _any_of(
-    r"(?:new|added) columns?|schema (?:changes|evolution)|novas colunas|nuevas columnas",
+    r"(?:new|added) columns|schema (?:changes|evolution)|novas colunas|nuevas columnas",
     r"(?:mudancas|alteracoes) (?:de|no) (?:schema|esquema)|cambios (?:de|del|en el) esquema",
 )
 EVERYTHING = _any_of(r"all|every|whole|entire|everything|todas?|todos?|tudo|inteir[ao]|enter[ao]|complet[ao]")
