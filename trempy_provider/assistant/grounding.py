@@ -60,6 +60,8 @@ def _known_salts(grounds: Grounds) -> list[str]:
     known = {str(Hash.model_fields["salt_conn_id"].default)}
     for task in grounds.history.tasks:
         known.update(() if task.settings is None else salt_connections(task.settings))
+    if grounds.frame.present is not None:
+        known.update(salt_connections(load_task(grounds.frame.present, origin="present settings")))
     return sorted(known)
 
 

@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from trempy_provider.assistant.advisor import Grounds, advise
-from trempy_provider.assistant.draft import Draft, Reason, valid_draft
+from trempy_provider.assistant.draft import ORIGIN, Draft, Reason
 from trempy_provider.assistant.grounding import find_problems
 from trempy_provider.assistant.ordering import order_by_references
 from trempy_provider.assistant.prompt import hidden, instructions, problems_text, request_text, table_facts
 from trempy_provider.assistant.redaction import without_secrets
 from trempy_provider.assistant.warnings import warnings_about
+from trempy_provider.config.loader import load_task
 from trempy_provider.config.task import ReplicationTask
 from trempy_provider.errors import ConfigurationError, FieldProblem, ModelError, TrempyError
 from trempy_provider.postgres.tables import QualifiedName
@@ -165,14 +166,8 @@ class _Conversation:
         assert self.settings is not None
         if self.problems:
             return Draft(self.settings, author, reasons=self.reasons, problems=self.problems)
-        draft = valid_draft(self.settings, author=author, reasons=self.reasons, warnings=())
-        assert draft.task is not None
-        return valid_draft(
-            self.settings,
-            author=author,
-            reasons=self.reasons,
-            warnings=tuple(_warnings(draft.task, self.grounds)),
-        )
+        task = load_task(self.settings, origin=ORIGIN)
+        return Draft(self.settings, author, task, self.reasons, tuple(_warnings(task, self.grounds)))
 
 
 def _warnings(task: ReplicationTask, grounds: Grounds) -> list[str]:

@@ -6,11 +6,11 @@ Filters, transformations and choices of columns are beyond it; it says so.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections import Counter
 from dataclasses import dataclass
 
 from trempy_provider.assistant import words
-from trempy_provider.assistant.catalogue import Catalogue, TableFacts
+from trempy_provider.assistant.catalogue import Catalogue
 from trempy_provider.config.tables import WILDCARD
 from trempy_provider.errors import ConfigurationError
 from trempy_provider.postgres.tables import QualifiedName
@@ -94,37 +94,30 @@ def _mentioned(
 
 def _named(text: str, catalogue: Catalogue) -> list[QualifiedName]:
     """Return the tables named in full, or else those named without their schema, in the text's order."""
-    full = [(_place(_full_name(table), text), table.name) for table in catalogue.tables]
-    bare = [(_bare_place(table, text, catalogue), table.name) for table in catalogue.tables]
-    found = {name: place for place, name in (*bare, *full) if place is not None}
-    return sorted(found, key=lambda name: (found[name], name))
-
-
-def _full_name(table: TableFacts) -> Iterator[str]:
-    schema, name = words.plain(table.name.schema_name), words.plain(table.name.table_name)
-    yield f"{schema}.{name}"
-    yield f'"{schema}"."{name}"'
-
-
-def _bare_place(table: TableFacts, text: str, catalogue: Catalogue) -> int | None:
-    """Return where a table is named without its schema; a name that several schemas have is not enough.
-
-    A word of the lexicon is no table's name, and neither is one after a dot.
-    """
-    name = words.plain(table.name.table_name)
-    namesakes = [other for other in catalogue.tables if words.plain(other.name.table_name) == name]
+    namesakes = Counter(words.plain(table.name.table_name) for table in catalogue.tables)
     schemas = {words.plain(schema) for schema in catalogue.schema_names}
-    if len(name) < 3 or name in schemas or (len(namesakes) > 1 and not _is_meant(table, text)):
-        return None
-    return _place((name, f'"{name}"'), text)
+    places: dict[QualifiedName, int] = {}
+    for table in catalogue.tables:
+        schema, name = words.plain(table.name.schema_name), words.plain(table.name.table_name)
+        if name not in text:
+            continue
+        place = _place((f"{schema}.{name}", f'"{schema}"."{name}"'), text)
+        is_clear = namesakes[name] == 1 or _is_meant(schema, text)
+        if place is None and is_clear and len(name) > 2 and name not in schemas:
+            place = _place((name, f'"{name}"'), text)
+        if place is not None:
+            places[table.name] = place
+    return sorted(places, key=lambda name: (places[name], name))
 
 
-def _is_meant(table: TableFacts, text: str) -> bool:
-    schema = re.escape(words.plain(table.name.schema_name))
-    return re.search(rf"\b(?:schema|esquema) {schema}\b|\b{schema} (?:schema|esquema)\b", text) is not None
+def _is_meant(schema: str, text: str) -> bool:
+    """Tell whether a schema is said to be one; tables of several schemas may have the same name."""
+    name = re.escape(schema)
+    return re.search(rf"\b(?:schema|esquema) {name}\b|\b{name} (?:schema|esquema)\b", text) is not None
 
 
-def _place(names: Iterator[str] | tuple[str, ...], text: str) -> int | None:
+def _place(names: tuple[str, ...], text: str) -> int | None:
+    """Return where one of the names stands by itself, no part of another name."""
     for name in names:
         found = re.search(rf'(?<![\w."]){re.escape(name)}(?![\w"]|\.\w)', text)
         if found is not None:

@@ -86,7 +86,8 @@ def _read_present(arguments: Namespace) -> _Present:
     if name is None:
         return _Present(None, load_task(_NO_TASK, origin="no settings"))
     text = read_file(name)
-    return _Present(json.loads(text), load_task(text, origin=name))
+    task = load_task(text, origin=name)
+    return _Present(json.loads(text), task)
 
 
 def _connections(arguments: Namespace, task: ReplicationTask) -> Connections:
@@ -149,7 +150,8 @@ def _save(draft: Draft, arguments: Namespace, text: str) -> str | None:
         return None
     if not arguments.yes:
         print(text, file=sys.stderr)
-        if not confirm(f"Save as {arguments.save}? [y/N] "):
+        what = "Replace" if Path(arguments.save).exists() else "Save as"
+        if not confirm(f"{what} {arguments.save}? [y/N] "):
             return None
     try:
         Path(arguments.save).write_text(draft.json_text, encoding="utf-8")

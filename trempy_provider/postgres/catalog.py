@@ -58,7 +58,8 @@ def read_tables(session: Session, names: Iterable[QualifiedName]) -> tuple[Table
     roots = {"oids": [row[0] for row in rows if row[3] == "p"]}
     partitions = _by_table(session.fetch_all(static_sql("partitions"), roots))
     found = [_table(row, columns[row[0]], keys[row[0]], partitions[row[0]]) for row in rows]
-    return tuple(sorted(found, key=lambda table: wanted.index(table.name)))
+    places = {name: place for place, name in enumerate(wanted)}
+    return tuple(sorted(found, key=lambda table: places[table.name]))
 
 
 def read_table(session: Session, name: QualifiedName) -> Table | None:

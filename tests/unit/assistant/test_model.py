@@ -255,7 +255,10 @@ def test_what_a_draft_would_destroy_is_said_first():
 
 
 def test_the_present_settings_and_what_is_decided_are_kept():
+    hashed = {"operation": "hash", "column_name": "email", "salt_conn_id": "our_salt"}
+    settings = {"transformation_type": "modify_column_value", "contract": hashed}
     present = with_task(task_name="mine", source_conn_id="erp")
+    present["transformations"] = [{"table_info": CUSTOMERS, "settings": settings}]
     frame = Frame("mine", {"source_conn_id": "erp"}, present)
     with model_server(settings_answer(GOOD), settings_answer(present)) as server:
         draft = ask(server, grounds=Grounds(shop(), frame=frame))
