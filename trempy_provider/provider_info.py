@@ -115,6 +115,7 @@ PROVIDER_INFO: dict[str, Any] = {
             "status",
             "suggest",
             "summary",
+            "sweep",
             "sync_sequences",
             "tables",
             "teardown",

@@ -104,6 +104,12 @@ class Consumer(Protocol):
 class Broker(Protocol):
     """The queues of one replication task."""
 
+    def of_task(self, task_name: str) -> Broker:
+        """Return the queues of another task on the same broker."""
+
+    def present_queues(self) -> tuple[str, ...]:
+        """Return the names of those of the task's queues that exist."""
+
     def check(self) -> None:
         """Raise what would keep the task from working on this broker; change nothing."""
 

@@ -21,7 +21,7 @@ from trempy_provider.broker.preflight import check_server, check_task
 from trempy_provider.broker.publisher import RabbitMqPublisher
 from trempy_provider.broker.session import BrokerSession, open_session
 from trempy_provider.broker.topology import Route, declare_exchange, declare_queue, topology_of
-from trempy_provider.errors import BrokerUnavailableError
+from trempy_provider.errors import BrokerUnavailableError, TopologyError
 
 CONFIRM_SECONDS = 30.0
 PAUSES_SECONDS = (0.1, 0.3, 0.6, 0.0)
@@ -38,6 +38,15 @@ class RabbitMqBroker:
         self.topology = topology_of(task_name)
         self._read_parameters = read_parameters
         self._task_name = task_name
+
+    def of_task(self, task_name: str) -> RabbitMqBroker:
+        """Return the queues of another task on the same broker."""
+        return RabbitMqBroker(self._read_parameters, task_name=task_name)
+
+    def present_queues(self) -> tuple[str, ...]:
+        """Return the names of those of the task's queues that exist."""
+        with self._open_session("sweep") as session:
+            return tuple(route.queue for route in self.topology.routes if _is_present(session, route))
 
     def check(self) -> None:
         """Raise what would keep the task from working on this broker; change nothing."""
@@ -192,6 +201,14 @@ def _delete_route(session: BrokerSession, route: Route) -> None:
 def _count_ready(session: BrokerSession, route: Route) -> int:
     with session.request(f"count the messages of queue {route.queue!r}") as channel:
         return int(channel.queue_declare(route.queue, passive=True).method.message_count)
+
+
+def _is_present(session: BrokerSession, route: Route) -> bool:
+    try:
+        _count_ready(session, route)
+    except TopologyError:
+        return False
+    return True
 
 
 def _get_all(channel: PikaChannel, queue: str) -> Iterator[Delivery]:

@@ -201,6 +201,17 @@ def _add_cutover(command: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_sweep(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--remove",
+        metavar="TASK",
+        nargs="+",
+        action="extend",
+        default=[],
+        help="remove what these tasks, which the target does not know, have left",
+    )
+
+
 def _add_bounds(command: argparse.ArgumentParser) -> None:
     bounds = command.add_mutually_exclusive_group()
     bounds.add_argument(
@@ -278,6 +289,7 @@ _COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
     "validate": ("compare the rows of both sides while changes are followed", _add_validate),
     "cutover": ("tell whether the target may take over: no lag, sequences set, tables equal", _add_cutover),
     "reload": ("load again: everything from zero, or only the tables named", _add_reload),
+    "sweep": ("list slots, publications and queues of tasks that the target does not know", _add_sweep),
     "skip": ("leave out one transaction of the source, by its commit LSN", _add_skip),
     "teardown": ("remove slot, publication, queues, exchanges and the task's metadata", _no_options),
 }

@@ -22,6 +22,7 @@ _COMMANDS: Mapping[str, tuple[str, str]] = {
     "check": ("preparing", "run_check"),
     "dry-run": ("preparing", "run_dry_run"),
     "setup": ("preparing", "run_setup"),
+    "sweep": ("preparing", "run_sweep"),
     "teardown": ("preparing", "run_teardown"),
     "full-load": ("loading", "run_full_load"),
     "reload": ("loading", "run_reload"),

@@ -1,4 +1,4 @@
-"""`check`, `dry-run`, `setup`, `sync-sequences` and `teardown`."""
+"""`check`, `dry-run`, `setup`, `sync-sequences`, `sweep` and `teardown`."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from trempy_provider.cli.reports import facts_text, findings_text
 from trempy_provider.jobs.check import check
 from trempy_provider.jobs.dry_run import dry_run
 from trempy_provider.jobs.setup import setup
+from trempy_provider.jobs.sweep import sweep
 from trempy_provider.jobs.sync_sequences import sync_sequences
 from trempy_provider.jobs.teardown import teardown
 
@@ -51,6 +52,19 @@ def run_sync_sequences(invocation: Invocation) -> Outcome:
     """Bring the target's sequences to where the source's stand."""
     connections = invocation.connections
     report = sync_sequences(invocation.task, source=connections.source, target=connections.target).as_dict()
+    return Outcome(report, facts_text(report))
+
+
+def run_sweep(invocation: Invocation) -> Outcome:
+    """List what unknown tasks have left, and remove what is named."""
+    connections = invocation.connections
+    report = sweep(
+        invocation.task,
+        source=connections.source,
+        target=connections.target,
+        broker=connections.broker_if_needed,
+        remove=invocation.arguments.remove,
+    ).as_dict()
     return Outcome(report, facts_text(report))
 
 

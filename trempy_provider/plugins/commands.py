@@ -38,6 +38,12 @@ _DRY_RUN = Arg(("--dry-run",), help="Prove the draft on a sample of rows, too.",
 _SAVE = Arg(("--save",), help="Save it as a Variable, after asking.", action="store_true")
 _YES = Arg(("--yes",), help="Save without asking.", action="store_true")
 _SUGGEST = (_DESCRIPTION, _NAME, *_CONNECTIONS, _MODEL, _NO_MODEL, _ALLOW_VALUES, _DRY_RUN, _SAVE, _YES)
+_REMOVE = Arg(
+    ("--remove",),
+    help="Remove what this unknown task has left; may be given several times.",
+    action="append",
+    default=[],
+)
 _RESTART = Arg(("--restart",), help="Start from zero.", action="store_true")
 
 
@@ -80,6 +86,7 @@ def get_commands() -> list[CLICommand]:
             func=lazy_load_command(f"{_RUN}.run_suggest"),
             args=_SUGGEST,
         ),
+        _command("sweep", "List what tasks have left that the target does not know.", _REMOVE),
         _command("teardown", "Remove slot, publication, queues and metadata."),
     )
     return [GroupCommand(name="trempy", help="Replicate PostgreSQL to PostgreSQL", subcommands=commands)]

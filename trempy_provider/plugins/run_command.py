@@ -32,6 +32,7 @@ from trempy_provider.jobs.reload import reload
 from trempy_provider.jobs.setup import setup
 from trempy_provider.jobs.skip import skip
 from trempy_provider.jobs.status import status
+from trempy_provider.jobs.sweep import sweep
 from trempy_provider.jobs.sync_sequences import sync_sequences
 from trempy_provider.jobs.task_status import TaskStatus
 from trempy_provider.jobs.teardown import teardown
@@ -198,6 +199,12 @@ def run_cutover(task: ReplicationTask, endpoints: TaskEndpoints, arguments: Name
         patience_seconds=arguments.wait,
         stop=StopSignal(),
     )
+
+
+@_command
+def run_sweep(task: ReplicationTask, endpoints: TaskEndpoints, arguments: Namespace) -> Any:
+    """List what unknown tasks have left, and remove what is named."""
+    return sweep(task, **endpoints.for_job(task), remove=arguments.remove)
 
 
 @_command

@@ -84,7 +84,7 @@ def test_airflow_offers_the_command_group():
     assert group.name == "trempy"
     assert [command.name for command in group.subcommands] == [
         "check", "status", "setup", "full-load", "refresh", "sync-sequences", "validate", "cutover",
-        "reload", "dead-letters", "skip", "suggest", "teardown",
+        "reload", "dead-letters", "skip", "suggest", "sweep", "teardown",
     ]  # fmt: skip
     (letters,) = [command for command in group.subcommands if command.name == "dead-letters"]
     assert [command.name for command in letters.subcommands] == ["list", "show", "replay", "discard"]

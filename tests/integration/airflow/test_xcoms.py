@@ -27,6 +27,7 @@ from trempy_provider.operators.reload import TrempyReloadOperator
 from trempy_provider.operators.setup import TrempySetupOperator
 from trempy_provider.operators.skip import TrempySkipOperator
 from trempy_provider.operators.suggest import SuggestTaskOperator
+from trempy_provider.operators.sweep import TrempySweepOperator
 from trempy_provider.operators.sync_sequences import TrempySyncSequencesOperator
 from trempy_provider.operators.teardown import TrempyTeardownOperator
 from trempy_provider.operators.validate import TrempyValidateOperator
@@ -48,6 +49,7 @@ WITH_NAMED_FACTS = (
     TrempyDeadLettersOperator,
     TrempySkipOperator,
     TrempyReloadOperator,
+    TrempySweepOperator,
     TrempyTeardownOperator,
 )
 

@@ -57,6 +57,7 @@ def test_commands_one_by_one_replicate_and_leave_nothing_behind(databases, rabbi
     assert sum(entry["was_set"] for entry in command.done("sync-sequences")["sequences"]) == 1
     assert databases.target_admin.fetch_value("select nextval('public.t_n_seq')") == 501
 
+    assert command.done("sweep") == {"orphan_count": 0, "removed_count": 0, "orphans": []}
     torn_down = command.done("teardown")
     assert torn_down == {
         "slot_dropped": True, "publication_dropped": True, "task_deleted": True, "metadata_dropped": True
