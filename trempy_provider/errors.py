@@ -122,6 +122,12 @@ class SlotCreationBlockedError(SlotError):
     )
 
 
+class UndecodableError(SlotError):
+    """The source cannot decode the WAL for this slot, now or later: a defect of PostgreSQL."""
+
+    hint = "Run `trempy reload --keep-equal`: it begins anew with another slot and loads what differs."
+
+
 class NoFreeSlotError(SlotError):
     """All replication slots or walsenders of the source are in use."""
 

@@ -111,6 +111,7 @@ SETUP = (
     Step("old queues deleted", "after", f"{BROKER}.rabbitmq:RabbitMqBroker.delete_topology"),
     Step("queues made; no slot", "after", f"{BROKER}.rabbitmq:RabbitMqBroker.declare_topology"),
     Step("slot made; nobody knows", "after", f"{JOBS}.setup:create_slot"),
+    Step("slot moved; nobody knows", "after", f"{JOBS}.setup:find_start"),
     Step("task complete; not committed", "before", f"{JOBS}.setup:start_progress"),
     Step("tables made; not committed", "after", f"{JOBS}.setup:start_tables"),
 )

@@ -117,6 +117,18 @@ class Episode:
         """The ends of the processes' logs."""
         return "\n".join(f"--- {half.name}\n{half.log[-LOG_LENGTH:]}" for half in self._site.halves)
 
+    @property
+    def states(self) -> str:
+        """What the task knows of its tables, and how far it is."""
+        found = [
+            row
+            for name in ("table_states", "known_tables", "checkpoints", "capture_progress")
+            for row in self._databases.target_superuser.fetch_all(
+                f"select to_jsonb(t)::text from trempy.{name} t"
+            )
+        ]
+        return "\n".join(text for (text,) in found)
+
     def _random_options(self, mode: str, *, changes_schema: bool) -> dict[str, Any]:
         random = self._random
         return {

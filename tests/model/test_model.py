@@ -107,6 +107,7 @@ def run_episode(
         except BaseException as error:
             error.add_note(f"seed {seed}, {used.source.version} to {used.target.version}: {episode.options}")
             error.add_note(f"{episode.report}\n{episode.logs}")
+            error.add_note(episode.states)
             raise
         finally:
             episode.close()

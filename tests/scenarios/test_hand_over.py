@@ -11,10 +11,12 @@ import pytest
 from tests.support.databases import DatabasePair, connect
 from tests.support.replication import Background
 from tests.support.wait import wait_until
-from trempy_provider.errors import FullLoadError, SlotCreationBlockedError
+from trempy_provider.errors import FullLoadError, SlotCreationBlockedError, UndecodableError
+from trempy_provider.jobs import setup as setup_job
 from trempy_provider.jobs.refresh import refresh
 from trempy_provider.jobs.reload import reload
 from trempy_provider.postgres.load_snapshot import LoadSnapshot
+from trempy_provider.postgres.slot import read_slot
 
 TABLES = """
 create table public.keyed (id bigint generated always as identity primary key, v int);
@@ -176,6 +178,73 @@ def test_transactions_open_across_slot_and_copy_arrive_once(databases, replicate
 
     replication.assert_equal()
     assert replication.metadata("select count(*) from trempy.apply_errors") == [(0,)]
+
+
+def waits_for(databases: DatabasePair, cursor) -> bool:
+    """Tell whether somebody waits for the transaction that the cursor's session has open."""
+    return databases.source_superuser.fetch_value(
+        "select exists (select from pg_locks where not granted and %s = any (pg_blocking_pids(pid)))",
+        [cursor.connection.info.backend_pid],
+    )
+
+
+def set_up_beside_changes_of_the_catalog(databases: DatabasePair, replication) -> None:
+    """Let tables be truncated and altered in the one moment that PostgreSQL's new snapshot does not see.
+
+    It waits for the transactions open at first, then for those open after that; what is new then it decodes.
+    """
+    with ExitStack() as stack:
+        first, second = (
+            stack.enter_context(stack.enter_context(connect(databases.source_admin_uri)).cursor())
+            for _ in range(2)
+        )
+        first.execute("begin; insert into public.keyless values (1)")
+        setting_up = Background(replication.setup)
+        wait_until(lambda: waits_for(databases, first), timeout_seconds=60, what="setup to wait")
+        second.execute("begin; insert into public.keyless values (2)")
+        databases.source_admin.execute("truncate public.keyed; alter table public.altered add w int")
+        first.execute("commit")
+        wait_until(lambda: waits_for(databases, second), timeout_seconds=60, what="setup to wait again")
+        databases.source_admin.execute("insert into public.keyless values (3)")  # lets it build the snapshot
+        second.execute("commit")
+        setting_up.result()
+
+
+@pytest.mark.pg(15, 16, 18)
+def test_changes_of_the_catalog_while_the_slot_is_created_are_decoded(databases, replicate):
+    databases.source_admin.execute(f"{TABLES}; create table public.altered (id int primary key)")
+    replication = replicate(
+        "public.keyed",
+        "public.keyless",
+        "public.altered",
+        task={"cdc_settings": {"schema_evolution": "apply"}},
+    )
+    changes = "insert into public.keyed (v) values (1); insert into public.altered values (1, 1)"
+
+    set_up_beside_changes_of_the_catalog(databases, replication)
+    replication.load()
+    databases.source_admin.execute(changes)
+    replication.catch_up()
+
+    replication.assert_equal()
+    assert replication.metadata("select count(*) from trempy.apply_errors") == [(0,)]
+
+
+@pytest.mark.pg(15, 18)
+def test_slot_that_postgresql_cannot_decode_names_the_remedy(databases, replicate, monkeypatch):
+    """As slots are that setup does not move; it shows too that the test above meets the defect."""
+    monkeypatch.setattr(
+        setup_job, "find_start", lambda session, name, **_: read_slot(session, name).confirmed_flush_lsn
+    )
+    databases.source_admin.execute(f"{TABLES}; create table public.altered (id int primary key)")
+    replication = replicate("public.keyed", "public.keyless", "public.altered")
+    set_up_beside_changes_of_the_catalog(databases, replication)
+    databases.source_admin.execute("insert into public.keyed (v) values (1)")
+
+    with pytest.raises(UndecodableError, match="could not map file") as raised:
+        replication.capture(seconds=20)
+
+    assert "trempy reload" in raised.value.hint
 
 
 def waits_for_transactions(databases: DatabasePair) -> bool:

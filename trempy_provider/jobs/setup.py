@@ -6,7 +6,7 @@ The order is such that a kill between any two steps is mended by running setup a
    the task's names is known to be the task's own;
 2. publication, before the slot: decoding looks publications up as of each change;
 3. queues, empty;
-4. slot: a half-made or left-over one is dropped and created again;
+4. slot: a half-made or left-over one is dropped and created again; it is moved to where it decodes rightly;
 5. one transaction: target tables, their states, checkpoint, and the consistent point in the task's row.
 
 A task whose row has its consistent point is complete; setup then only brings publication, queues and tables
@@ -21,6 +21,7 @@ from typing import Any
 
 from trempy_provider.broker.base import Broker
 from trempy_provider.config.task import ReplicationTask
+from trempy_provider.errors import SlotCreationBlockedError
 from trempy_provider.jobs.check import check
 from trempy_provider.postgres.catalog import find_tables
 from trempy_provider.postgres.metadata import (
@@ -46,6 +47,7 @@ from trempy_provider.postgres.slot import (
     read_wal_position,
     synchronize_slot,
 )
+from trempy_provider.postgres.slot_start import find_start
 from trempy_provider.postgres.source_facts import SourceFacts
 from trempy_provider.postgres.tables import Table
 from trempy_provider.postgres.task_tables import (
@@ -176,15 +178,20 @@ class _Steps:
         return left
 
     def _create_slot(self) -> Lsn:
-        name = self.task.slot_name
+        """Create the slot and return where it begins; one that cannot begin is not left behind."""
+        name, timeout_seconds = self.task.slot_name, self.task.cdc.slot_creation_timeout_seconds
         drop_slot(self.source, name, application_prefix=self.application_prefix)
-        options = self.task.cdc
-        return create_slot(
-            self.source,
-            name,
-            timeout_seconds=options.slot_creation_timeout_seconds,
-            failover=options.failover_slot,
-        )
+        create_slot(self.source, name, timeout_seconds=timeout_seconds, failover=self.task.cdc.failover_slot)
+        try:
+            return find_start(
+                self.source,
+                name,
+                publication_name=self.task.publication_name,
+                timeout_seconds=timeout_seconds,
+            )
+        except SlotCreationBlockedError:
+            drop_slot(self.source, name, application_prefix=self.application_prefix)
+            raise
 
     def _bring_slot_up_to_date(self) -> None:
         """Follow a changed `failover_slot`."""

@@ -130,6 +130,16 @@ def publish_whole(session: Session, task: ReplicationTask, tables: Iterable[Tabl
     return True
 
 
+def rewrite_publication(session: Session, name: str) -> None:
+    """Write the publication into the catalog again as it is; one that another role owns is left alone."""
+    present = read_publication(session, name)
+    if present is None or not session.fetch_value(static_sql("publication_owner"), {"name": name}):
+        return
+    session.execute(
+        sql.SQL("alter publication {} set ({})").format(sql.Identifier(name), _options_sql(present))
+    )
+
+
 def drop_publication(session: Session, name: str) -> bool:
     """Drop the publication; return whether there was one."""
     if read_publication(session, name) is None:

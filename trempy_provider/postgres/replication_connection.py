@@ -24,11 +24,13 @@ from trempy_provider.errors import (
     SourcePermissionError,
     SourceUnavailableError,
     TrempyError,
+    UndecodableError,
 )
 from trempy_provider.postgres.session import PINNED_SETTINGS, Endpoint
 from trempy_provider.postgres.translation import SourceStatementError
 
 _STREAMING = (pq.ExecStatus.COPY_BOTH, pq.ExecStatus.COPY_OUT)
+_UNMAPPED = "could not map file"  # reorderbuffer.c; internal errors are in English everywhere
 _NOT_FOR_STARTUP = frozenset({"client_encoding", "lock_timeout", "row_security"})
 
 
@@ -202,6 +204,8 @@ def _translate(sqlstate: str, message: str) -> TrempyError:
         return _ERRORS_BY_SQLSTATE[sqlstate](message)
     if sqlstate == "55000":
         return _object_state_error(message)
+    if sqlstate == "XX000" and _UNMAPPED in message:
+        return UndecodableError(message)
     if not sqlstate or sqlstate.startswith(("08", "57P")):
         return SourceUnavailableError(message)
     return SourceStatementError(f"{message} (SQLSTATE {sqlstate})", sqlstate=sqlstate)

@@ -131,10 +131,11 @@ class ChangeStream:
 
     def raise_if_ended(self, *, within_seconds: float) -> None:
         """Read on, without using what comes, and raise what the server has ended the stream with."""
-        deadline = time.monotonic() + within_seconds
-        while self.read_socket(timeout_seconds=max(0.0, deadline - time.monotonic())):
+        deadline, is_more = time.monotonic() + within_seconds, True  # it may have arrived already
+        while is_more:
             while time.monotonic() < deadline and self.next() is not None:
                 pass
+            is_more = self.read_socket(timeout_seconds=max(0.0, deadline - time.monotonic()))
 
     def close(self) -> None:
         """End the stream; the slot stays where it was confirmed."""

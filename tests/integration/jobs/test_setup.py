@@ -165,7 +165,15 @@ def create_sql(table: QualifiedName, columns: list[str]) -> Any:
     )
 
 
-STEPS = ["migrate", "write_task", "ensure_publication", "create_slot", "start_progress", "start_tables"]
+STEPS = [
+    "migrate",
+    "write_task",
+    "ensure_publication",
+    "create_slot",
+    "find_start",
+    "start_progress",
+    "start_tables",
+]
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
