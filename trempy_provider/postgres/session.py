@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Any, Protocol
 
 import psycopg2
+import psycopg2.errors
 from psycopg2 import sql
 from psycopg2.extensions import TRANSACTION_STATUS_IDLE
 from psycopg2.extensions import encodings as python_encodings
@@ -41,6 +42,7 @@ PINNED_SETTINGS = {
     "synchronous_commit": "on",
 }
 Query = str | bytes | sql.Composable
+_DEADLOCK_ATTEMPTS = 5
 
 
 class Reader(Protocol):
@@ -148,21 +150,20 @@ class Session:
 
     def execute(self, query: Query, params: Any = None) -> int:
         """Run a statement and return its row count."""
-        with self._translated(), self._connection.cursor() as cursor:
-            cursor.execute(query, params)
+        with self._executed(query, params) as cursor:
             return int(cursor.rowcount)
 
     def fetch_all(self, query: Query, params: Any = None) -> list[tuple[Any, ...]]:
         """Run a query and return its rows."""
-        with self._translated(), self._connection.cursor() as cursor:
-            cursor.execute(query, params)
-            return cursor.fetchall()
+        with self._executed(query, params) as cursor:
+            rows: list[tuple[Any, ...]] = cursor.fetchall()
+            return rows
 
     def fetch_one(self, query: Query, params: Any = None) -> tuple[Any, ...] | None:
         """Run a query and return its first row, or None."""
-        with self._translated(), self._connection.cursor() as cursor:
-            cursor.execute(query, params)
-            return cursor.fetchone()
+        with self._executed(query, params) as cursor:
+            row: tuple[Any, ...] | None = cursor.fetchone()
+            return row
 
     def fetch_value(self, query: Query, params: Any = None) -> Any:
         """Run a query and return the first column of its first row, or None."""
@@ -241,6 +242,24 @@ class Session:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    @contextmanager
+    def _executed(self, query: Query, params: Any) -> Iterator[Any]:
+        """Run a statement; one that is a transaction of its own runs again after a deadlock.
+
+        Whoever waits in a queue of locks may be chosen to resolve a deadlock between others.
+        """
+        attempts_left = 0 if self.in_transaction else _DEADLOCK_ATTEMPTS - 1
+        with self._translated(), self._connection.cursor() as cursor:
+            while True:
+                try:
+                    cursor.execute(query, params)
+                    break
+                except psycopg2.errors.DeadlockDetected:
+                    if not attempts_left:
+                        raise
+                    attempts_left -= 1
+            yield cursor
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
