@@ -21,6 +21,7 @@ from tests.support.servers import (
     describe_database_server,
     describe_marked_versions,
     open_broker,
+    parse_versions,
     servers_are_given,
     versions_to_run,
 )
@@ -75,8 +76,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def pg_versions(request: pytest.FixtureRequest) -> tuple[int | None, int | None]:
     """Choose the major versions of source and target; None is the lowest there is."""
     if hasattr(request, "param"):
-        source, _, target = str(request.param).partition("-")
-        return int(source), int(target or source)
+        return parse_versions(str(request.param))
     return request.config.getoption("--pg-source"), request.config.getoption("--pg-target")
 
 

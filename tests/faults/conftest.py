@@ -12,10 +12,11 @@ import pytest
 from sandbox.postgres import PostgresServer
 from sandbox.rabbitmq import RabbitMqServer
 from tests.support.databases import DatabasePair, database_pair
-from tests.support.servers import DatabaseServer
+from tests.support.servers import SOURCE_VARIABLE, TARGET_VARIABLE, ServerPool
 from tests.support.site import Site, open_site
 
 SMALL_BATCHES = {"cdc_settings": {"batch_max_rows": 20}}  # a large transaction takes several
+Versions = tuple[int | None, int | None]
 OpenSite = Callable[[DatabasePair, str], AbstractContextManager[Site]]
 
 
@@ -45,26 +46,44 @@ def open_faults_site(tmp_path_factory: pytest.TempPathFactory) -> OpenSite:
     return open_it
 
 
+class Sites:
+    """The sites of a module, one for each pair of versions, made when a test first asks for it."""
+
+    def __init__(self, pool: ServerPool, rabbitmq_uri: str, open_site: OpenSite, stack: ExitStack) -> None:
+        self._pool = pool
+        self._rabbitmq_uri = rabbitmq_uri
+        self._open_site = open_site
+        self._stack = stack
+        self._sites: dict[Versions, Site] = {}
+
+    def on(self, versions: Versions) -> Site:
+        if versions not in self._sites:
+            source = self._pool.open(SOURCE_VARIABLE, versions[0])
+            target = self._pool.open(TARGET_VARIABLE, versions[1])
+            databases = self._stack.enter_context(database_pair(source, target))
+            self._sites[versions] = self._stack.enter_context(self._open_site(databases, self._rabbitmq_uri))
+        return self._sites[versions]
+
+
 @pytest.fixture(scope="module")
-def shared_site(
-    source_server: DatabaseServer,
-    target_server: DatabaseServer,
-    rabbitmq_uri: str,
-    open_faults_site: OpenSite,
-) -> Iterator[Site]:
-    with (
-        database_pair(source_server, target_server) as databases,
-        open_faults_site(databases, rabbitmq_uri) as site,
-    ):
-        yield site
+def sites(server_pool: ServerPool, rabbitmq_uri: str, open_faults_site: OpenSite) -> Iterator[Sites]:
+    with ExitStack() as stack:
+        yield Sites(server_pool, rabbitmq_uri, open_faults_site, stack)
 
 
 @pytest.fixture
-def site(shared_site: Site) -> Iterator[Site]:
-    """The module's task, its halves running before and after."""
-    shared_site.start()
-    yield shared_site
-    shared_site.start()
+def versions(pg_versions: Versions) -> Versions:
+    """Those of source and target; `in_turn` gives others."""
+    return pg_versions
+
+
+@pytest.fixture
+def site(sites: Sites, versions: Versions) -> Iterator[Site]:
+    """The module's task on these versions, its halves running before and after."""
+    site = sites.on(versions)
+    site.start()
+    yield site
+    site.start()
 
 
 @pytest.fixture(scope="module")

@@ -3,19 +3,33 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pytest
 
 from tests.faults.launcher import ForkedProcess
 from tests.faults.steps import Step
 from tests.support.halves import END_TIMEOUT_SECONDS, Half
+from tests.support.servers import versions_in_turn
 from tests.support.site import Site
 
 
-def by_name(steps: Sequence[Step]) -> pytest.MarkDecorator:
-    """Run a test once for each step."""
-    return pytest.mark.parametrize("step", steps, ids=[step.name for step in steps])
+def by_name(steps: Sequence[Step], *, on: Sequence[str]) -> pytest.MarkDecorator:
+    """Run a test once for each step, on each of the pairs of versions in turn."""
+    return in_turn("step", {step.name: step for step in steps}, on=on)
+
+
+def in_turn(argument: str, cases: Mapping[str, object], *, on: Sequence[str]) -> pytest.MarkDecorator:
+    """Run a test once for each case, on each of the pairs of versions in turn: `15-18` is from 15 to 18."""
+    pairs = list(zip(versions_in_turn(on), cases.items(), strict=False))
+    return pytest.mark.parametrize(
+        ("versions", argument),
+        [(versions, case) for versions, (_, case) in pairs],
+        ids=[
+            name if versions[0] is None else f"{versions[0]}-{versions[1]}, {name}"
+            for versions, (name, _) in pairs
+        ],
+    )
 
 
 def start(half: Half, *arguments: str, step: Step | None = None) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.faults.dying import assert_died, by_name, die_at, go_on, start
+from tests.faults.dying import assert_died, by_name, die_at, go_on, in_turn, start
 from tests.faults.launcher import owner_of
 from tests.faults.steps import (
     APPLY,
@@ -18,6 +18,7 @@ from tests.faults.steps import (
 )
 from tests.support.site import Site
 
+VERSIONS = ("15-18", "18-15")
 BOTH = (
     ("batch sent; not confirmed", "checkpoint locked"),
     ("first chunk of a transaction sent", "chunk held; not committed"),
@@ -36,7 +37,7 @@ def test_every_step_is_a_function_of_the_product(step: Step):
     assert callable(getattr(owner, name))
 
 
-@by_name(CAPTURE)
+@by_name(CAPTURE, on=VERSIONS)
 def test_capture_killed(site: Site, step: Step):
     site.capture.kill()
     site.write()
@@ -48,7 +49,7 @@ def test_capture_killed(site: Site, step: Step):
     site.assert_converged()
 
 
-@by_name(APPLY)
+@by_name(APPLY, on=VERSIONS)
 def test_apply_killed(site: Site, step: Step):
     die_at(site.apply, step)
     site.write()
@@ -59,7 +60,7 @@ def test_apply_killed(site: Site, step: Step):
     site.assert_converged()
 
 
-@by_name(APPLY_AFTER_CAPTURE)
+@by_name(APPLY_AFTER_CAPTURE, on=VERSIONS)
 def test_apply_killed_after_capture_has_started_again(site: Site, step: Step):
     site.capture.kill()
     die_at(site.apply, step)
@@ -72,10 +73,10 @@ def test_apply_killed_after_capture_has_started_again(site: Site, step: Step):
     site.assert_converged()
 
 
-@pytest.mark.parametrize(("capture_step", "apply_step"), BOTH, ids=[" / ".join(pair) for pair in BOTH])
-def test_both_killed(site: Site, capture_step: str, apply_step: str):
-    in_capture = next(step for step in CAPTURE if step.name == capture_step)
-    in_apply = next(step for step in APPLY if step.name == apply_step)
+@in_turn("steps", {" / ".join(names): names for names in BOTH}, on=VERSIONS)
+def test_both_killed(site: Site, steps: tuple[str, str]):
+    in_capture = next(step for step in CAPTURE if step.name == steps[0])
+    in_apply = next(step for step in APPLY if step.name == steps[1])
     site.capture.kill()
     site.write()
 
@@ -89,7 +90,7 @@ def test_both_killed(site: Site, capture_step: str, apply_step: str):
     site.assert_converged()
 
 
-@by_name(CAPTURE_WHILE_IDLE)
+@by_name(CAPTURE_WHILE_IDLE, on=VERSIONS)
 def test_capture_killed_while_nothing_is_to_be_published(site: Site, step: Step):
     site.wait_until_level()
     site.capture.kill()
@@ -117,7 +118,7 @@ def mend(site: Site) -> None:
     site.databases.target_admin.execute("alter table public.keyed rename column missing to v")
 
 
-@by_name(FAILING_APPLY)
+@by_name(FAILING_APPLY, on=VERSIONS)
 def test_apply_killed_while_a_batch_fails(broken_site: Site, step: Step):
     broken_site.write()
 
@@ -129,7 +130,7 @@ def test_apply_killed_while_a_batch_fails(broken_site: Site, step: Step):
     broken_site.assert_converged()
 
 
-@by_name(MENDED_APPLY)
+@by_name(MENDED_APPLY, on=VERSIONS)
 def test_apply_killed_while_a_dead_letter_is_taken_back(broken_site: Site, step: Step):
     broken_site.write()
     start(broken_site.apply)

@@ -33,6 +33,7 @@ def load(site: Site) -> None:
     wait_until(lambda: command(site, "full-load") == 0, timeout_seconds=60, what="the full load to be done")
 
 
+@pytest.mark.pg("16-18")
 def test_setup_and_first_load_killed_at_every_step_in_turn(bare_site: Site):
     for step in SETUP:
         command(bare_site, "setup", step=step)
@@ -55,7 +56,7 @@ def load_sessions(site: Site) -> int:
     return int(site.databases.target.fetch_value(query, [f"trempy/{site.task_name}/full_load"]))
 
 
-@by_name(LOAD)
+@by_name(LOAD, on=("16", "18-16"))
 def test_load_of_tables_that_are_followed_killed(site: Site, step: Step):
     site.write()
 
@@ -66,6 +67,7 @@ def test_load_of_tables_that_are_followed_killed(site: Site, step: Step):
     site.assert_converged()
 
 
+@pytest.mark.pg("18-15")
 def test_teardown_killed_at_every_step_in_turn_leaves_nothing(bare_site: Site):
     assert command(bare_site, "setup") == 0
 

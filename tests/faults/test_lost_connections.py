@@ -8,7 +8,9 @@ from dataclasses import dataclass
 import pika
 import pytest
 
+from tests.faults.dying import in_turn
 from tests.support.proxy import Direction, Trap
+from tests.support.servers import ANY
 from tests.support.site import Site
 from tests.support.wait import wait_until
 
@@ -50,7 +52,7 @@ CUTS = (
 )
 
 
-@pytest.mark.parametrize("cut", CUTS, ids=[f"{cut.half}, {cut.server}: {cut.name}" for cut in CUTS])
+@in_turn("cut", {f"{cut.half}, {cut.server}: {cut.name}": cut for cut in CUTS}, on=(ANY, "16-18"))
 def test_connection_cut(site: Site, cut: Cut):
     half = getattr(site, cut.half)
     with site.going_on():

@@ -22,6 +22,7 @@ RESTARTS: dict[str, Callable[[OwnServers], None]] = {
     "all crashed": lambda servers: crash(servers.source, servers.broker, servers.target),
 }
 
+pytestmark = pytest.mark.pg("16-18")
 STOP_GRACE_SECONDS = 15  # less than those after which the test's server is killed
 
 

@@ -3,7 +3,9 @@
 Order of preference for each: a URI in the environment, programs installed on this machine, containers.
 """
 
+import itertools
 import os
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, Protocol, TypeVar
@@ -27,6 +29,7 @@ SOURCE_VARIABLE = "TREMPY_TEST_SOURCE"
 TARGET_VARIABLE = "TREMPY_TEST_TARGET"
 BROKER_VARIABLE = "TREMPY_TEST_BROKER"
 
+ANY = ""
 MARKED_VERSIONS = (15, 16, 18)  # that tests are marked for
 
 LocalServer = TypeVar("LocalServer", PostgresServer, RabbitMqServer, AirflowServer)
@@ -181,6 +184,21 @@ def describe_database_server(variable: str, version: int | None) -> str:
     except PostgresError as error:
         return str(error)
     return f"PostgreSQL {full_version(bin_dir)} from {bin_dir}"
+
+
+def versions_in_turn(marked: Sequence[str]) -> Iterator[tuple[int | None, int | None]]:
+    """Yield the versions of source and target of marks such as `15-18`, over and over; ANY: those of the run."""
+    if servers_are_given():
+        return itertools.repeat((None, None))
+    return itertools.cycle(
+        [(None, None) if each == ANY else parse_versions(versions_to_run(each)) for each in marked]
+    )
+
+
+def parse_versions(text: str) -> tuple[int, int]:
+    """Return the versions of source and target: `15-18` or, for both, `16`."""
+    source, _, target = text.partition("-")
+    return int(source), int(target or source)
 
 
 def versions_to_run(marked: str) -> str:
