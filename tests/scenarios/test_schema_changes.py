@@ -114,6 +114,19 @@ def test_ddl_and_changes_within_one_transaction_are_followed(databases, followed
     assert_followed(replication, "t")
 
 
+def test_truncate_alone_lets_its_tables_follow(databases, followed):
+    made = "create table {0} (id int primary key, a int, b int); insert into {0} values (1, 1, 1)"
+    replication = followed(f"{made.format('t')}; {made.format('u')}", "t", "u")
+    databases.source_admin.execute(
+        "alter table t add c text default 'c'; alter table u rename b to c; alter table u drop a; truncate t, u"
+    )
+
+    replication.catch_up()
+
+    assert_followed(replication, "t", "u")
+    assert replication.metadata("select state, load_id from trempy.table_states") == [("ready", 1)] * 2
+
+
 def test_table_truncated_after_a_change_that_needs_a_load_waits_for_it(databases, followed):
     replication = followed("create table t (id int primary key); insert into t values (1), (2)", "t")
     databases.source_admin.execute(

@@ -118,6 +118,27 @@ def test_older_copy_of_the_source_is_refused_also_when_it_has_grown_past(source,
         assert "trempy reload" in raised.value.hint
 
 
+def test_slot_set_back_by_a_crash_before_anything_was_captured_is_no_older_copy(
+    source, target_server, rabbitmq_uri: str, task_name: str
+) -> None:
+    """A slot that was moved stands where it was before, after a crash, until the next checkpoint."""
+    with database_pair(source, target_server) as databases:
+        databases.source_admin.execute(TABLE)
+        given = settings(task_name, ["public.t"])
+        replication = Replication(given, databases=databases, rabbitmq_uri=rabbitmq_uri)
+        replication.setup()
+
+        source.kill()
+        source.start()
+        insert(replication)
+        replication.load()
+        insert(replication)
+        replication.catch_up()
+
+        replication.assert_equal()
+        replication.broker.delete_topology()
+
+
 @pytest.mark.pg(15, 18)
 def test_promoted_standby_without_the_slot_or_behind_the_task_is_refused(source, follow) -> None:
     with follow(source) as replication:

@@ -35,7 +35,6 @@ from trempy_provider.replication.batches import Batch
 from trempy_provider.replication.changes import Change, Operation, Shape, Transaction, datetime_of
 from trempy_provider.replication.columnar_batch import ColumnarBatch, read_columnar
 from trempy_provider.replication.lsn import Lsn
-from trempy_provider.replication.messages import Truncate
 from trempy_provider.replication.transactions import batch_of_changes, read_transactions
 
 logger = logging.getLogger(__name__)
@@ -227,12 +226,11 @@ class Applier:
         if run[0].operation is Operation.TRUNCATE:
             self._truncate(run[0])
             return
-        shape, last = run[0].shapes[0], run[-1]
-        oid, commit_lsn = shape.relation.oid, last.begin.commit_lsn
-        if not self._router.is_written(last, oid):  # it has begun to wait for a new load
+        shape = run[0].shapes[0]
+        oid = shape.relation.oid
+        if not self._router.is_written(run[-1], oid):  # it has begun to wait for a new load
             return
-        end_lsn = self._end_lsns.get(commit_lsn, commit_lsn)
-        view = self._follow(shape, first_lsn=run[0].begin.commit_lsn, commit_lsn=commit_lsn, end_lsn=end_lsn)
+        view = self._follow_run(shape, run)
         if view is None:
             return
         with naming_table_of(str(self._router.states[oid].target), run):
@@ -240,7 +238,20 @@ class Applier:
         for change in run:
             self.counts.changes[oid, change.operation] += 1
 
-    def _follow(self, shape: Shape, *, first_lsn: Lsn, commit_lsn: Lsn, end_lsn: Lsn) -> View | None:
+    def _follow_run(self, shape: Shape, run: list[Change]) -> View | None:
+        """Let the target follow the shape of changes that are applied together."""
+        commit_lsn = run[-1].begin.commit_lsn
+        return self._follow(
+            shape,
+            first_lsn=run[0].begin.commit_lsn,
+            commit_lsn=commit_lsn,
+            end_lsn=self._end_lsns.get(commit_lsn, commit_lsn),
+            is_emptied=run[-1].operation is Operation.TRUNCATE,
+        )
+
+    def _follow(
+        self, shape: Shape, *, first_lsn: Lsn, commit_lsn: Lsn, end_lsn: Lsn, is_emptied: bool = False
+    ) -> View | None:
         """Let the target follow the shape of changes; None: their table waits for a new load now.
 
         The LSNs are those of the transaction of the last change, or earlier ones; `first_lsn` is the first's.
@@ -252,6 +263,7 @@ class Applier:
             first_lsn=first_lsn,
             commit_lsn=commit_lsn,
             end_lsn=end_lsn,
+            is_emptied=is_emptied,
         )
         self._router.states[oid] = followed.state
         if followed.target_changed:
@@ -261,14 +273,16 @@ class Applier:
         return followed.view
 
     def _truncate(self, change: Change) -> None:
-        assert isinstance(change.message, Truncate)
-        oids = [oid for oid in change.message.relation_oids if self._router.is_written(change, oid)]
-        if not oids:  # an earlier change of the transaction has let its table wait for a load
+        shapes = [shape for shape in change.shapes if self._router.is_written(change, shape.relation.oid)]
+        if not shapes:  # an earlier change of the transaction has let its table wait for a load
             return
+        oids = [shape.relation.oid for shape in shapes]
         names = [self._router.states[oid].target for oid in oids]
         with naming_table_of(", ".join(map(str, names)), [change]):
             targets = [self._target_table(name) for name in names]
             self._writer.truncate(change, targets)
+        for shape in shapes:  # empty tables follow without a look at the values they had
+            self._follow_run(shape, [change])
         for oid in oids:
             self.counts.changes[oid, Operation.TRUNCATE] += 1
 

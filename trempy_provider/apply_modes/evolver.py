@@ -64,18 +64,26 @@ class Evolver:
         self._views.clear()
 
     def follow(
-        self, shape: Shape, *, state: TableState, first_lsn: Lsn, commit_lsn: Lsn, end_lsn: Lsn
+        self,
+        shape: Shape,
+        *,
+        state: TableState,
+        first_lsn: Lsn,
+        commit_lsn: Lsn,
+        end_lsn: Lsn,
+        is_emptied: bool = False,
     ) -> Followed:
         """Let the target follow a table's shape before changes in it are written.
 
         The LSNs are those of the transaction of the last of these changes; `first_lsn` is the first one's
         commit: what was read ahead of that holds for all of them.
+        `is_emptied`: the changes are a TRUNCATE, which has been done.
         Raise SchemaChangeError naming the column when the target must be changed by hand.
         """
         payloads, view = self._views.get(state.source_oid, ((), None))
         if view is not None and payloads == shape.payloads:
             return self._settle(state, view, first_lsn)
-        followed = self._compare(shape, state, first_lsn, (commit_lsn, end_lsn))
+        followed = self._compare(shape, state, first_lsn, (commit_lsn, end_lsn), is_emptied=is_emptied)
         if followed.view is not None:
             self._views[state.source_oid] = shape.payloads, followed.view
         return followed
@@ -85,7 +93,9 @@ class Evolver:
         payloads, view = self._views.get(shape.relation.oid, ((), None))
         return view if view is not None and payloads == shape.payloads else View(shape.relation)
 
-    def _compare(self, shape: Shape, state: TableState, first_lsn: Lsn, last: tuple[Lsn, Lsn]) -> Followed:
+    def _compare(
+        self, shape: Shape, state: TableState, first_lsn: Lsn, last: tuple[Lsn, Lsn], *, is_emptied: bool
+    ) -> Followed:
         relation, facts = shape.relation, facts_of(shape)
         known = self._tables().get(state.source_oid)
         if facts is None or known is None:
@@ -102,7 +112,7 @@ class Evolver:
             renames=policy is not SchemaEvolution.IGNORE,
             trusts_catalog=policy is not SchemaEvolution.APPLY,
         )
-        change = ShapeChange(self._task, state, known, described, evolution)
+        change = ShapeChange(self._task, state, known, described, evolution, is_emptied)
         try:
             is_changed = change.follow(self._session)
         except ReloadNeededError as error:

@@ -14,7 +14,7 @@ from trempy_provider.postgres.catalog import read_target_table, selection_of
 from trempy_provider.postgres.evolution_steps import AddColumn, AllowNull, DropColumn, Step
 from trempy_provider.postgres.known_tables import KnownTable
 from trempy_provider.postgres.session import Session
-from trempy_provider.postgres.table_evolution import Description, Evolution
+from trempy_provider.postgres.table_evolution import Description, Evolution, Problem
 from trempy_provider.postgres.table_states import TableState
 from trempy_provider.postgres.tables import Column, quote_name
 from trempy_provider.postgres.target_steps import refuse_open_steps, steps_between, take_open_steps
@@ -30,13 +30,17 @@ class ReloadNeededError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ShapeChange:
-    """A table before and after a change, with what the stream and the catalog say of it."""
+    """A table before and after a change, with what the stream and the catalog say of it.
+
+    `is_emptied`: it has no rows left, whose values could matter.
+    """
 
     task: ReplicationTask
     state: TableState
     known: KnownTable
     described: Description
     evolution: Evolution
+    is_emptied: bool = False
 
     def follow(self, session: Session) -> bool:
         """Bring the target to the new shape or have somebody do it; return whether it was changed.
@@ -65,8 +69,13 @@ class ShapeChange:
             return facts.key_columns if set(facts.key_columns) <= set(relation.column_names) else ()
         return tuple(column.name for column in relation.columns if column.is_key)
 
+    @property
+    def _problems(self) -> tuple[Problem, ...]:
+        problems = self.evolution.problems
+        return tuple(problem for problem in problems if not (self.is_emptied and problem.is_of_present))
+
     def _apply(self, session: Session) -> bool:
-        for problem in self.evolution.problems:
+        for problem in self._problems:
             raise ReloadNeededError(problem.text)
         steps = self._steps()
         if not steps:
@@ -85,8 +94,8 @@ class ShapeChange:
                 raise ReloadNeededError(f"column {quote_name(name)} was added again")
 
     def _stop(self, session: Session) -> None:
-        if self.evolution.problems and not self.evolution.order:
-            raise self._reload_by_hand(self.evolution.problems[0].text)
+        if self._problems and not self.evolution.order:
+            raise self._reload_by_hand(self._problems[0].text)
         steps = self._steps()
         if steps:
             refuse_open_steps(
@@ -96,7 +105,7 @@ class ShapeChange:
                 source=self.state.source,
                 former_numbers=self.known.target_numbers,
             )
-        for problem in self.evolution.problems:
+        for problem in self._problems:
             if problem.retyped is None:
                 raise self._reload_by_hand(problem.text)
 

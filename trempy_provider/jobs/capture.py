@@ -138,9 +138,9 @@ class _Capture:
         self._facts = FactsReader(source, task)
         self._tables = TableWatch(task, source=source, target=target, broker=broker)
         try:
-            find_starting_point(task.task_name, task.slot_name, source=source, target=self._target)
+            point = find_starting_point(task.task_name, task.slot_name, source=source, target=self._target)
             self._publisher = broker.open_publisher()
-            self._stream = self._open_stream(source)
+            self._stream = self._open_stream(source, begins_at=point.begins_at)
             # Only now is nobody else moving the slot, and starts of capture are counted in their order.
             session_number = begin_capture_session(self._target, task.task_name)
             point = _own_starting_point(task, source=source, target=self._target, stream=self._stream)
@@ -169,7 +169,7 @@ class _Capture:
         now = time.monotonic()
         self._waiting_since = self._active_at = self._confirmed_at = self._idle_at = self._asked_at = now
 
-    def _open_stream(self, source: Endpoint) -> ChangeStream:
+    def _open_stream(self, source: Endpoint, *, begins_at: Lsn) -> ChangeStream:
         """Open the slot's stream; a reader that a process of ours left is ended, for the next attempt."""
         task = self._task
         is_the_only_one = hold_capture_lock(self._target, task.task_name)
@@ -179,6 +179,7 @@ class _Capture:
                 job="capture",
                 slot_name=task.slot_name,
                 publication_name=task.publication_name,
+                begins_at=begins_at,
                 in_progress=True,
                 local_only=task.captures_local_only,
             )

@@ -20,8 +20,11 @@ from trempy_provider.replication.lsn import NO_LSN, Lsn
 class StartingPoint:
     """The slot's position, and the end of the last batch published before it.
 
+    `begins_at` is where the task began: a slot that its server has set back after a crash may be before it.
     `awaited` is the last transaction published, if it has to come again; None if the slot is behind it.
     """
+
+    begins_at: Lsn
 
     previous_lsn: Lsn
     confirmed_lsn: Lsn
@@ -42,8 +45,10 @@ def find_starting_point(
     status, progress, timeline = verify_source(row, slot_name, source=source, target=target)
     if timeline != row.timeline:
         follow_timeline(target, task_name, timeline)
-    confirmed_lsn, published_lsn = status.confirmed_flush_lsn or NO_LSN, progress.published_lsn
+    confirmed_lsn = max(status.confirmed_flush_lsn or NO_LSN, row.consistent_point)
+    published_lsn = progress.published_lsn
     return StartingPoint(
+        begins_at=row.consistent_point,
         previous_lsn=min(confirmed_lsn, published_lsn),
         confirmed_lsn=confirmed_lsn,
         awaited=_published_commit(progress) if confirmed_lsn < published_lsn else None,

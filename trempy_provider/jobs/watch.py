@@ -108,17 +108,19 @@ def open_slot_watch(
 
     Raise SlotLostError or WrongSystemError when changes are missing: to watch on would hide it.
     """
-    stream = open_stream(
-        source,
-        job=JOB,
-        slot_name=slot_name,
-        publication_name=publication_name,
-        local_only=local_only,
-    )
-    try:
-        with target.connect(JOB) as session:
+    with target.connect(JOB) as session:
+        point = find_starting_point(target.task_name, slot_name, source=source, target=session)
+        stream = open_stream(
+            source,
+            job=JOB,
+            slot_name=slot_name,
+            publication_name=publication_name,
+            begins_at=point.begins_at,
+            local_only=local_only,
+        )
+        try:  # only now is nobody else moving the slot
             find_starting_point(target.task_name, slot_name, source=source, target=session)
-    except BaseException:
-        stream.close()
-        raise
+        except BaseException:
+            stream.close()
+            raise
     return SlotWatch(stream, target=target, interval_seconds=interval_seconds)

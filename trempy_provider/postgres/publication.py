@@ -104,11 +104,15 @@ def ensure_publication(session: Session, wanted: Publication) -> bool:
     present = read_publication(session, wanted.name)
     if present == wanted:
         return False
-    with session.transaction():
+
+    def bring() -> None:
         if present is not None and present.covers_more:
             session.execute(drop_publication_sql(wanted.name))
-            present = None
-        _bring_to(session, wanted, present)
+            _bring_to(session, wanted, None)
+        else:
+            _bring_to(session, wanted, present)
+
+    session.transact(bring)
     return True
 
 
@@ -125,8 +129,8 @@ def publish_whole(session: Session, task: ReplicationTask, tables: Iterable[Tabl
         return False
     replaced = {entry.oid for entry in missing}
     kept = {entry for entry in present.tables if entry.oid not in replaced}
-    with session.transaction():
-        _bring_to(session, replace(present, tables=frozenset(kept | missing)), present)
+    wanted = replace(present, tables=frozenset(kept | missing))
+    session.transact(lambda: _bring_to(session, wanted, present))
     return True
 
 

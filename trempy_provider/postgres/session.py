@@ -22,7 +22,12 @@ from psycopg2.extensions import encodings as python_encodings
 
 from trempy_provider.errors import ConfigurationError
 from trempy_provider.postgres.parameters import ConnectionParameters
-from trempy_provider.postgres.translation import describe, translate
+from trempy_provider.postgres.translation import (
+    SourceStatementError,
+    TargetStatementError,
+    describe,
+    translate,
+)
 
 PINNED_SETTINGS = {
     "search_path": "pg_catalog",
@@ -42,6 +47,7 @@ PINNED_SETTINGS = {
     "synchronous_commit": "on",
 }
 Query = str | bytes | sql.Composable
+_DEADLOCK_DETECTED = "40P01"
 _DEADLOCK_ATTEMPTS = 5
 
 
@@ -197,6 +203,17 @@ class Session:
             self._roll_back()
             raise
         self.execute("commit")
+
+    def transact(self, work: Callable[[], None]) -> None:
+        """Run `work` in one transaction, and again when it was chosen to resolve a deadlock."""
+        for attempts_left in reversed(range(_DEADLOCK_ATTEMPTS)):
+            try:
+                with self.transaction():
+                    work()
+                break
+            except (SourceStatementError, TargetStatementError) as error:
+                if error.sqlstate != _DEADLOCK_DETECTED or not attempts_left:
+                    raise
 
     def _roll_back(self) -> None:
         if not self._connection.closed:

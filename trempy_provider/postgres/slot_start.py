@@ -7,7 +7,8 @@ Until the catalog changes again, changes are decoded with one that is too old: t
 not map filenode … to relation OID" at every start, or sends rows without a new column.
 
 So setup changes the catalog once more, waits until the transactions have ended that began before, and lets
-the slot begin after them; the first full load has what they did.
+the task begin after them; the first full load has what they did.
+The slot is moved there, but a crash of its server may set it back: readers say where they begin.
 """
 
 from __future__ import annotations

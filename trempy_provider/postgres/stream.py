@@ -160,11 +160,12 @@ def open_stream(
     job: str,
     slot_name: str,
     publication_name: str,
+    begins_at: Lsn = NO_LSN,
     confirmed_lsn: Lsn = NO_LSN,
     in_progress: bool = False,
     local_only: bool = False,
 ) -> ChangeStream:
-    """Start streaming the slot from where it was confirmed.
+    """Start streaming the slot from where it was confirmed, with nothing that committed before `begins_at`.
 
     With `in_progress`, large transactions come in segments while they are in progress.
     With `local_only`, changes that the source has itself received by replication do not come, as far as the
@@ -179,7 +180,7 @@ def open_stream(
             in_progress=in_progress,
             local_only=local_only,
         )
-        connection.start_streaming(_start_command(slot_name, options))
+        connection.start_streaming(_start_command(slot_name, begins_at, options))
     except BaseException:
         connection.close()
         raise
@@ -201,6 +202,6 @@ def stream_options(
     }
 
 
-def _start_command(slot_name: str, options: dict[str, str]) -> str:
+def _start_command(slot_name: str, begins_at: Lsn, options: dict[str, str]) -> str:
     quoted = ", ".join(f"{name} '" + value.replace("'", "''") + "'" for name, value in options.items())
-    return f'START_REPLICATION SLOT "{slot_name}" LOGICAL 0/0 ({quoted})'
+    return f'START_REPLICATION SLOT "{slot_name}" LOGICAL {begins_at} ({quoted})'

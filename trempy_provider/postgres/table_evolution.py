@@ -31,9 +31,13 @@ _UNCERTAIN = "columns were dropped and others added, and the stream does not tel
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Why the rows that are there are not known from here on; `retyped`: whoever changes the type knows."""
+    """Why rows are not known from here on.
+
+    `is_of_present`: only those that are there; `retyped`: whoever changes the type knows.
+    """
 
     text: str
+    is_of_present: bool = False
     retyped: int | None = None
 
 
@@ -181,7 +185,8 @@ class _Comparison:
         if self._facts.published is not None:
             return Problem(f"column {name} was added, and changes came without it")
         if self._is_rewritten or entry.missing_differs:
-            return Problem(f"column {name} was added with values that the source has made row by row")
+            text = f"column {name} was added with values that the source has made row by row"
+            return Problem(text, is_of_present=True)
         return None
 
     def _retyped_problem(self, attnum: int) -> Problem | None:
@@ -195,7 +200,8 @@ class _Comparison:
             return None
         name = quote_name(described.name)
         before, after = known.column.type_name, self._types[attnum].name
-        return Problem(f"column {name} was changed from {before} to {after}, rewriting its values", attnum)
+        text = f"column {name} was changed from {before} to {after}, rewriting its values"
+        return Problem(text, is_of_present=True, retyped=attnum)
 
     def _unpublished(self) -> list[Problem]:
         """Find columns that the settings choose and the publication's list does not have yet."""
