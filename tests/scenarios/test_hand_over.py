@@ -280,6 +280,28 @@ def test_slot_creation_that_waits_too_long_names_who_is_in_the_way_and_leaves_no
     replication.assert_equal()
 
 
+def test_transaction_that_begins_while_the_slot_is_made_is_waited_for_and_named_too(
+    databases, replicate, monkeypatch
+):
+    databases.source_admin.execute(TABLES)
+    replication = replicate("public.keyed", task={"cdc_settings": {"slot_creation_timeout_seconds": 1}})
+    create_slot = setup_job.create_slot
+    with connect(databases.source_admin_uri) as connection, connection.cursor() as blocker:
+
+        def create_and_write(*args, **options):
+            create_slot(*args, **options)
+            blocker.execute("begin; insert into public.keyed (v) values (1)")
+
+        monkeypatch.setattr(setup_job, "create_slot", create_and_write)
+        with pytest.raises(SlotCreationBlockedError, match=f"pid {connection.info.backend_pid}, xid "):
+            replication.setup()
+
+    assert not replication.databases.source.fetch_all(
+        "select from pg_replication_slots where slot_name = %s", [replication.task.slot_name]
+    )
+    assert replication.metadata("select consistent_point from trempy.tasks") == [(None,)]
+
+
 def test_failing_copies_are_told_and_recorded_leave_others_alone_and_are_resumed(databases, replicate):
     """A unique violation, a missing column and a missing right, beside a table that is loaded and followed."""
     names = ("good", "twice", "narrow", "forbidden")

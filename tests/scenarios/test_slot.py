@@ -35,6 +35,7 @@ def write_unrelated(databases) -> None:
 
 @pytest.mark.pg(15, 18)
 def test_idle_slot_follows_a_busy_server_without_writing_to_it(followed, databases, monkeypatch):
+    assert capture_module._IDLE_INTERVAL_SECONDS <= 30  # "within a minute"; less is enough for a test
     monkeypatch.setattr(capture_module, "_IDLE_INTERVAL_SECONDS", 0.5)
     role = followed.databases.source.role
     databases.source_superuser.execute(f'alter role "{role}" set default_transaction_read_only = on')
