@@ -157,8 +157,6 @@ class Episode:
             writer.start()
             writer.go_on()
         self._site.command.done("setup")
-        for writer in self._writers:
-            writer.follow_schema_plan()
         finish_loads(self._site, [])
         return oracle
 

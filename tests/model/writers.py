@@ -43,8 +43,7 @@ class Writer(threading.Thread):
         self._random = Random(f"{seed} writer {number}")
         self._uri = uri
         self._tables = tables
-        self._changes_schema = False
-        self._will_change_schema = changes_schema
+        self._changes_schema = changes_schema
         self._may_write = threading.Event()
         self._is_idle = threading.Event()
         self._is_over = threading.Event()
@@ -69,14 +68,6 @@ class Writer(threading.Thread):
     def go_on(self) -> None:
         self._is_idle.clear()
         self._may_write.set()
-
-    def follow_schema_plan(self) -> None:
-        """Begin to change tables, if the episode does.
-
-        PostgreSQL 15 cannot always decode a transaction that rewrites a table while the slot is created:
-        "could not map filenode … to relation OID".
-        """
-        self._changes_schema = self._will_change_schema
 
     def pause(self) -> None:
         """Let the writer end its transaction, and return when it has."""
