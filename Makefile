@@ -35,7 +35,7 @@ test: venv servers  ## run every test (WORKERS=1: one after the other)
 
 soak: venv servers  ## run the model test for MINUTES=20 (SEED=… of a former report)
 	@$(BIN)/python -m sandbox.supervise $(PYTEST) tests/model -p no:randomly \
-		--model-ddl --model-minutes $(or $(MINUTES),20) $(if $(SEED),--model-seed $(SEED)) $(ARGS)
+		--model-minutes $(or $(MINUTES),20) $(if $(SEED),--model-seed $(SEED)) $(ARGS)
 
 lint: venv  ## check style and format
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .

@@ -39,9 +39,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--model-minutes", type=float, default=2, help="how long the model test runs (default: 2)"
     )
     group.addoption("--model-seed", help="the seed of a former run, or of one of its episodes")
-    group.addoption(
-        "--model-ddl", action="store_true", help="change tables in the model test, as the soak does"
-    )
 
 
 def pytest_configure(config: pytest.Config) -> None:

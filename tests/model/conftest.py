@@ -23,9 +23,3 @@ def model_seconds(pytestconfig: pytest.Config) -> float:
 def model_seed(pytestconfig: pytest.Config) -> str:
     """The seed that was asked for, or a new one."""
     return str(pytestconfig.getoption("--model-seed") or secrets.token_hex(4))
-
-
-@pytest.fixture
-def with_ddl(pytestconfig: pytest.Config) -> bool:
-    """Whether tables change while they are written to."""
-    return bool(pytestconfig.getoption("--model-ddl"))

@@ -57,15 +57,13 @@ class EpisodeReport:
 class Episode:
     """Everything of one seed; `run` goes on until the time is over, and raises what it finds wrong."""
 
-    def __init__(
-        self, seed: str, *, databases: DatabasePair, servers: Servers, folder: Path, with_ddl: bool
-    ) -> None:
+    def __init__(self, seed: str, *, databases: DatabasePair, servers: Servers, folder: Path) -> None:
         self.report = EpisodeReport(seed)
         self._random = Random(seed)
         self._databases = databases
         mode = self._random.choice(MODES)
         self._keeps_history = mode == "scd2"
-        changes_schema = self._random.random() < 0.6 and with_ddl
+        changes_schema = self._random.random() < 0.6
         self._tables = random_tables(self._random, self._random.randint(3, 6), with_keys=self._keeps_history)
         self.options = self._random_options(mode, changes_schema=changes_schema)
         names = [table.qualified_name for table in self._tables]

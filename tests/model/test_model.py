@@ -1,6 +1,6 @@
 """Random schemas, random concurrent transactions, random faults: in the end the target equals the source.
 
-`make soak MINUTES=n` runs it for longer, and changes tables meanwhile; `SEED=…` takes up the seed of a report.
+`make soak MINUTES=n` runs it for longer; `SEED=…` takes up the seed of a report.
 The seed fixes servers, schema, settings, statements and faults; how they interleave differs from run to run.
 """
 
@@ -70,7 +70,6 @@ def test_target_equals_the_source_and_the_oracle_through_random_faults(
     own_servers: OwnServers,
     model_seed: str,
     model_seconds: float,
-    with_ddl: bool,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ):
@@ -81,9 +80,7 @@ def test_target_equals_the_source_and_the_oracle_through_random_faults(
     for number in itertools.count():
         seed = f"{model_seed}-{number}" if "-" not in model_seed else model_seed
         ends_at = min(time.monotonic() + EPISODE_SECONDS, deadline)
-        reports.append(
-            run_episode(seed, own_servers, tmp_path / str(number), ends_at=ends_at, with_ddl=with_ddl)
-        )
+        reports.append(run_episode(seed, own_servers, tmp_path / str(number), ends_at=ends_at))
         with capsys.disabled():
             print(f"\n{reports[-1]}", flush=True)
         if time.monotonic() >= deadline:
@@ -93,15 +90,13 @@ def test_target_equals_the_source_and_the_oracle_through_random_faults(
         print(f"{transactions} transactions compared in {len(reports)} episodes", flush=True)
 
 
-def run_episode(
-    seed: str, servers: OwnServers, folder: Path, *, ends_at: float, with_ddl: bool
-) -> EpisodeReport:
+def run_episode(seed: str, servers: OwnServers, folder: Path, *, ends_at: float) -> EpisodeReport:
     folder.mkdir()
     random = Random(f"{seed} servers")
     versions = sorted(available_versions())
     used = servers.of(random.choice(versions), random.choice(versions))
     with database_pair(used.source, used.target) as databases:
-        episode = Episode(seed, databases=databases, servers=used, folder=folder, with_ddl=with_ddl)
+        episode = Episode(seed, databases=databases, servers=used, folder=folder)
         try:
             episode.run(deadline=ends_at)
         except BaseException as error:
