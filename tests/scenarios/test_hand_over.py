@@ -188,6 +188,13 @@ def waits_for(databases: DatabasePair, cursor) -> bool:
     )
 
 
+SMALL_TABLES = """
+create table public.keyed (id bigint generated always as identity primary key, v int);
+create table public.keyless (v int); alter table public.keyless replica identity full;
+create table public.altered (id int primary key);
+"""  # too small for autovacuum, which changes the catalog too
+
+
 def set_up_beside_changes_of_the_catalog(databases: DatabasePair, replication) -> None:
     """Let tables be truncated and altered in the one moment that PostgreSQL's new snapshot does not see.
 
@@ -212,7 +219,7 @@ def set_up_beside_changes_of_the_catalog(databases: DatabasePair, replication) -
 
 @pytest.mark.pg(15, 16, 18)
 def test_changes_of_the_catalog_while_the_slot_is_created_are_decoded(databases, replicate):
-    databases.source_admin.execute(f"{TABLES}; create table public.altered (id int primary key)")
+    databases.source_admin.execute(SMALL_TABLES)
     replication = replicate(
         "public.keyed",
         "public.keyless",
@@ -236,7 +243,7 @@ def test_slot_that_postgresql_cannot_decode_names_the_remedy(databases, replicat
     monkeypatch.setattr(
         setup_job, "find_start", lambda session, name, **_: read_slot(session, name).confirmed_flush_lsn
     )
-    databases.source_admin.execute(f"{TABLES}; create table public.altered (id int primary key)")
+    databases.source_admin.execute(SMALL_TABLES)
     replication = replicate("public.keyed", "public.keyless", "public.altered")
     set_up_beside_changes_of_the_catalog(databases, replication)
     databases.source_admin.execute("insert into public.keyed (v) values (1)")
