@@ -12,6 +12,7 @@ from tests.integration.airflow.conftest import make_settings
 from tests.support.databases import connect
 from trempy_provider.operators.apply import TrempyApplyOperator
 from trempy_provider.operators.capture import TrempyCaptureOperator
+from trempy_provider.operators.cutover import TrempyCutoverOperator
 from trempy_provider.operators.full_load import TrempyFullLoadOperator
 from trempy_provider.operators.lease import LeaseProgress
 from trempy_provider.operators.setup import TrempySetupOperator
@@ -19,6 +20,7 @@ from trempy_provider.operators.status import TrempyStatusOperator
 from trempy_provider.operators.sync_sequences import TrempySyncSequencesOperator
 from trempy_provider.operators.tables import TrempyTablesOperator
 from trempy_provider.operators.teardown import TrempyTeardownOperator
+from trempy_provider.operators.validate import TrempyValidateOperator
 
 BUSY_SECONDS = 1.0  # what a busy machine may add
 ORDERS = "create table public.orders (id bigint primary key, note text)"
@@ -72,6 +74,29 @@ def test_task_is_set_up_loaded_and_torn_down_with_small_facts_as_results(orders,
     assert teardown["slot_dropped"]
     assert _rows(orders.target) == _rows(orders.source)
     json.dumps([setup, load, status, teardown])
+
+
+def test_validation_and_cutover_fail_with_what_they_found_while_rows_differ(orders, run):
+    run(TrempySetupOperator)
+    run(TrempyFullLoadOperator)
+    orders.target_admin.execute("update public.orders set note = 'damaged' where id in (1, 50)")
+    pushed = {}
+    ti = SimpleNamespace(xcom_push=lambda key, value: pushed.update(value))
+
+    with pytest.raises(AirflowFailException, match=r"public\.orders \(different\)"):
+        run(TrempyValidateOperator, {**_context(), "ti": ti})
+    with pytest.raises(AirflowFailException, match="not safe to switch"):
+        run(TrempyCutoverOperator, {**_context(), "ti": ti})
+
+    assert pushed["tables"] == [
+        {"table": "public.orders", "target": "public.orders", "state": "different"}
+        | {"row_count": 100, "range_count": 1, "different_count": 2}
+    ]
+    assert pushed["is_safe"] is False
+    chosen = {**_context(tables=["public.orders"]), "ti": ti}
+    assert run(TrempyValidateOperator, chosen, choice_param="tables", repair="True")["repaired_count"] == 2
+    assert run(TrempyCutoverOperator)["verdict"] == "safe to switch"
+    assert _rows(orders.target) == _rows(orders.source)
 
 
 def test_sequences_are_brought_to_where_the_source_has_them(orders, run):
