@@ -8,7 +8,8 @@ import pytest
 from hypothesis import settings
 
 from sandbox.rabbitmq import RabbitMqServer
-from tests.support.databases import DatabasePair, database_pair
+from tests.support.databases import Database, DatabasePair, database_pair
+from tests.support.databases import metadata_database as make_metadata_database
 from tests.support.distribution import Distribution, interrupt_once
 from tests.support.servers import (
     SOURCE_VARIABLE,
@@ -108,6 +109,13 @@ def databases(
         source_server, target_server, source_encoding=source_encoding, target_encoding=target_encoding
     ) as pair:
         yield pair
+
+
+@pytest.fixture
+def metadata_database(source_server: DatabaseServer) -> Iterator[Database]:
+    """Make a fresh metadata database beside the source, on another server than the target."""
+    with make_metadata_database(source_server) as database:
+        yield database
 
 
 @pytest.fixture(scope="session")

@@ -240,6 +240,8 @@ def _doc(task: ReplicationTask) -> str:
         ("Source", f"connection `{task.source_conn_id}`"),
         ("Target", f"connection `{task.target_conn_id}`"),
     ]
+    if task.has_metadata_database:
+        rows.append(("Metadata", f"connection `{task.metadata_conn_id}`"))
     if task.loads_fully:
         rows.append(("Full loads", task.full_load.schedule or "when started"))
     if task.captures_changes:

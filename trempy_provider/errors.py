@@ -68,12 +68,6 @@ class SettingsError(ConfigurationError):
         self.problems = problems
 
 
-class UnsupportedOptionError(ConfigurationError):
-    """The settings ask for something this version does not execute."""
-
-    hint = "Remove the option: nothing that is not executed is accepted silently."
-
-
 class PreflightError(ConfigurationError):
     """The pre-flight checks found an error; the message lists all of them with their remedies."""
 

@@ -116,6 +116,12 @@ SETUP = (
     Step("tables made; not committed", "after", f"{JOBS}.setup:start_tables"),
 )
 
+# With a metadata database: the target's transaction, then the one there.
+SETUP_APART = (
+    Step("target has its part; the other is not begun", "before", f"{JOBS}.setup:_Steps._complete"),
+    Step("other part written; not committed", "after", f"{JOBS}.setup:start_capture_progress"),
+)
+
 LOAD = (
     Step("tables marked; no snapshot", "after", f"{JOBS}.full_load:begin_loads"),
     Step("snapshot taken; not recorded", "after", f"{JOBS}.loading.rounds:LoadSnapshot.open"),
@@ -136,6 +142,11 @@ TEARDOWN = (
     Step("metadata of the task deleted", "after", f"{JOBS}.teardown:delete_task"),
 )
 
+TEARDOWN_APART = (
+    Step("target's part deleted; the other is there", "after", f"{JOBS}.teardown:_delete_metadata"),
+    Step("both parts deleted; the schemas are there", "after", f"{JOBS}.teardown:delete_task", hit=2),
+)
+
 STEPS = {
     "capture": CAPTURE,
     "capture while idle": CAPTURE_WHILE_IDLE,
@@ -146,4 +157,6 @@ STEPS = {
     "setup": SETUP,
     "load": LOAD,
     "teardown": TEARDOWN,
+    "setup with a metadata database": SETUP_APART,
+    "teardown with a metadata database": TEARDOWN_APART,
 }

@@ -155,7 +155,7 @@ def test_check_beside_a_busy_capture_sees_no_gap(followed, monkeypatch):
             insert(followed)
             with followed.target.connect("test") as session:
                 find_starting_point(
-                    followed.task.task_name, followed.task.slot_name, source=followed.source, target=session
+                    followed.task.task_name, followed.task.slot_name, source=followed.source, metadata=session
                 )
 
 

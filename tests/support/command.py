@@ -45,6 +45,7 @@ class Command:
     rabbitmq_uri: str
     task_name: str
     folder: Path
+    metadata_uri: str | None = None
     started: list[subprocess.Popen[str]] = field(default_factory=list)
 
     @property
@@ -54,11 +55,13 @@ class Command:
     @property
     def environment(self) -> dict[str, str]:
         inherited = {key: text for key, text in os.environ.items() if not key.startswith(SECRET_VARIABLES)}
+        metadata = {} if self.metadata_uri is None else {"TREMPY_METADATA": self.metadata_uri}
         return inherited | {
             "PYTHONPATH": str(ROOT),
             "TREMPY_SOURCE": self.databases.source_uri,
             "TREMPY_TARGET": self.databases.target_uri,
             "TREMPY_BROKER": self.rabbitmq_uri,
+            **metadata,
         }
 
     def write_settings(self, *tables: str, **options: Any) -> None:

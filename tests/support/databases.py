@@ -3,7 +3,8 @@
 Source: `owner` owns the database and its tables; `trempy` has REPLICATION, CREATE on the database (for the
 publication) and is a member of `owner`, because CREATE PUBLICATION ... FOR TABLE is for owners.
 Target: `trempy` may connect and create; what it creates is its own.
-Neither is a superuser.
+Metadata database: `trempy` may connect and create, no more.
+None is a superuser.
 """
 
 import secrets
@@ -142,6 +143,18 @@ def database_pair(
         _target_database(target_server, target_encoding) as target,
     ):
         yield DatabasePair(*source, *target)
+
+
+@contextmanager
+def metadata_database(server: DatabaseServer) -> Iterator[Database]:
+    """Create a metadata database, seen by the provider's role, and drop it at the end."""
+    with _database(server, "metadata", "UTF8") as (provider, owner, superuser):
+        superuser.execute(
+            sql.SQL("grant connect, create on database {database} to {provider}").format(
+                **_names(provider, owner)
+            )
+        )
+        yield provider
 
 
 @contextmanager

@@ -46,7 +46,14 @@ def settings(task_name: str, tables: list[str], **options: Any) -> dict[str, Any
 class Replication:
     """A task, its endpoints and its broker."""
 
-    def __init__(self, given: Mapping[str, Any], *, databases: DatabasePair, rabbitmq_uri: str) -> None:
+    def __init__(
+        self,
+        given: Mapping[str, Any],
+        *,
+        databases: DatabasePair,
+        rabbitmq_uri: str,
+        metadata_uri: str | None = None,
+    ) -> None:
         self.databases = databases
         self.rabbitmq_uri = rabbitmq_uri
         self.task: ReplicationTask = load_task(given, origin="test")
@@ -54,11 +61,21 @@ class Replication:
         self.source = Endpoint(
             lambda: ConnectionParameters.from_uri(databases.source_uri), task_name=name, role="source"
         )
-        self.target = Endpoint(
-            lambda: ConnectionParameters.from_uri(databases.target_uri), task_name=name, role="target"
-        )
+        self.keep_metadata_in(metadata_uri)
         self.broker = RabbitMqBroker(lambda: RabbitMqParameters.from_uri(rabbitmq_uri), task_name=name)
         self._captured_until: Lsn | None = None
+
+    def keep_metadata_in(self, uri: str | None) -> None:
+        """Go on as with another metadata_conn_id; None is the target."""
+        name, metadata = self.task.task_name, None
+        if uri is not None:
+            metadata = Endpoint(lambda: ConnectionParameters.from_uri(uri), task_name=name, role="metadata")
+        self.target = Endpoint(
+            lambda: ConnectionParameters.from_uri(self.databases.target_uri),
+            task_name=name,
+            role="target",
+            metadata=metadata,
+        )
 
     def change_settings(self, given: Mapping[str, Any]) -> None:
         """Go on with other settings of the same task."""

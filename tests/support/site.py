@@ -74,13 +74,16 @@ class Site:
         self.task_name = task_name
         self.rabbitmq_uri = rabbitmq_uri
         self.tables: Sequence[str] = options.pop("tables", TABLES)
-        self.command = Command(databases, rabbitmq_uri, task_name, folder)
+        metadata_uri: str | None = options.pop("metadata_uri", None)
+        self.command = Command(databases, rabbitmq_uri, task_name, folder, metadata_uri)
         self.command.settings_file.write_text(json.dumps(settings(task_name, list(self.tables), **options)))
         uris = {
             "source": databases.source_uri,
             "target": databases.target_uri,
             "broker": f"{rabbitmq_uri}?heartbeat=2",
         }
+        if metadata_uri is not None:
+            uris["metadata"] = metadata_uri
         self.capture = Half("capture", settings_file=self.command.settings_file, wires=Wires(uris))
         self.apply = Half("apply", settings_file=self.command.settings_file, wires=Wires(uris))
         self._marker = 0

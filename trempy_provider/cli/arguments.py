@@ -13,11 +13,13 @@ USAGE_ERROR = 2
 _EPILOG = """\
 connections:
   --source, --target    postgresql://USER:PASSWORD@HOST:PORT/DATABASE?sslmode=…
+  --metadata            the same, only where the settings have metadata_conn_id
   --broker              amqp://USER:PASSWORD@HOST:PORT/VHOST, or amqps://…
   Everybody on this machine can read a command line (ps), passwords in it too; the environment is private.
-  Where the option is not given, TREMPY_SOURCE, TREMPY_TARGET and TREMPY_BROKER are read, then the variables
-  that Airflow reads, in its URI or JSON form: AIRFLOW_CONN_ and the connection id of the settings in
-  capitals (AIRFLOW_CONN_TREMPY_SOURCE, AIRFLOW_CONN_TREMPY_TARGET, AIRFLOW_CONN_TREMPY_BROKER by default).
+  Where the option is not given, TREMPY_SOURCE, TREMPY_TARGET, TREMPY_METADATA and TREMPY_BROKER are read,
+  then the variables that Airflow reads, in its URI or JSON form: AIRFLOW_CONN_ and the connection id of the
+  settings in capitals (AIRFLOW_CONN_TREMPY_SOURCE, AIRFLOW_CONN_TREMPY_TARGET and
+  AIRFLOW_CONN_TREMPY_BROKER by default).
   The salt of hash is in TREMPY_SALT, or it is the password of Airflow's connection that the settings name.
 
 exit codes:
@@ -145,7 +147,7 @@ def _add_task_options(command: argparse.ArgumentParser) -> None:
 
 
 def _add_common_options(command: argparse.ArgumentParser) -> None:
-    for name in ("source", "target", "broker"):
+    for name in ("source", "target", "broker", "metadata"):
         command.add_argument(f"--{name}", metavar="URI", help=f"the {name}; see below")
     command.add_argument("--json", action="store_true", help="print the report as JSON")
     command.add_argument("-v", "--verbose", action="store_true", help="log every step")

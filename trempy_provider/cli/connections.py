@@ -1,6 +1,7 @@
-"""Where source, target and broker are: from the command line, or from the environment.
+"""Where source, target, broker and metadata are: from the command line, or from the environment.
 
 Read when first needed: a command that never asks the broker works without one.
+The metadata database is asked for only where the settings name one.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from trempy_provider.errors import ConfigurationError
 from trempy_provider.postgres.parameters import ConnectionParameters
 from trempy_provider.postgres.session import Endpoint
 
-PARTS = ("source", "target", "broker")
+PARTS = ("source", "target", "broker", "metadata")
 AIRFLOW_PREFIX = "AIRFLOW_CONN_"
 
 
@@ -33,7 +34,13 @@ class Connections:
             "source": task.source_conn_id,
             "target": task.target_conn_id,
             "broker": task.broker_conn_id,
+            "metadata": task.metadata_conn_id,
         }
+        if given.get("metadata") and not task.has_metadata_database:
+            raise ConfigurationError(
+                "--metadata is given, but the settings keep all metadata in the target",
+                hint="Name its connection as metadata_conn_id in the settings, or leave --metadata out.",
+            )
 
     @property
     def source(self) -> Endpoint:
@@ -42,8 +49,9 @@ class Connections:
 
     @property
     def target(self) -> Endpoint:
-        """The target; raise ConfigurationError when none is given."""
-        return self._endpoint("target")
+        """The target, which knows its metadata database; raise ConfigurationError when one is not given."""
+        metadata = self._endpoint("metadata") if self._task.has_metadata_database else None
+        return self._endpoint("target", metadata=metadata)
 
     @property
     def broker(self) -> Broker:
@@ -74,14 +82,18 @@ class Connections:
         """Tell whether a part is given somewhere."""
         return self._uri(part) is not None or self._airflow_variable(part) in self._environment
 
-    def _endpoint(self, part: str) -> Endpoint:
+    def _endpoint(self, part: str, *, metadata: Endpoint | None = None) -> Endpoint:
         uri = self._uri(part)
         if uri is not None:
             parameters = ConnectionParameters.from_uri(uri)
         else:
             parameters = self._airflow_connection(part).postgres()
         return Endpoint(
-            lambda: parameters, task_name=self._task.task_name, role=part, read_salt=self._read_salt
+            lambda: parameters,
+            task_name=self._task.task_name,
+            role=part,
+            read_salt=self._read_salt,
+            metadata=metadata,
         )
 
     def _read_salt(self, conn_id: str) -> str | None:

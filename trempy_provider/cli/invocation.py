@@ -15,7 +15,6 @@ from trempy_provider.cli.connections import PARTS, Connections
 from trempy_provider.cli.errors import FAILED
 from trempy_provider.config.loader import load_task
 from trempy_provider.config.task import ReplicationTask
-from trempy_provider.config.unsupported import refuse_unsupported
 from trempy_provider.errors import ConfigurationError, TrempyError
 from trempy_provider.jobs.lease import StopSignal
 
@@ -76,7 +75,6 @@ class Outcome:
 def make_invocation(arguments: Namespace, given: Given, stop: StopSignal) -> Invocation:
     """Validate the settings; raise ConfigurationError subclasses that name the file and the field."""
     task = load_task(given.settings, origin=given.origin)
-    refuse_unsupported(task, origin=given.origin)
     connections = Connections(task, given=given.uris, environment=os.environ)
     return Invocation(arguments, given, task, connections, stop)
 

@@ -284,5 +284,8 @@ class TaskOptions(SettingsModel):
         default="trempy_broker", description="Airflow connection of the broker."
     )
     metadata_conn_id: ConnectionId | None = Field(
-        default=None, description="Airflow connection of the metadata; null means the target."
+        default=None,
+        description="Airflow connection of the metadata database, which has what need not commit with rows: "
+        "source, slot and publication of the task, why it has stopped, the progress of capture. "
+        "Null means the target, which keeps all the rest in any case.",
     )

@@ -147,6 +147,11 @@ class ReplicationTask(SettingsModel):
         """Return the Airflow connection of the metadata: the target's unless another is named."""
         return self.task.metadata_conn_id or self.task.target_conn_id
 
+    @property
+    def has_metadata_database(self) -> bool:
+        """Tell whether a part of the metadata is kept in another database than the target."""
+        return self.metadata_conn_id != self.target_conn_id
+
 
 __all__ = [
     "ApplyModeName",

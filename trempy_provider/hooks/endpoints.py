@@ -28,10 +28,12 @@ class TaskEndpoints:
 def endpoints_of(task: ReplicationTask) -> TaskEndpoints:
     """Return the endpoints that the task's connection ids name."""
     # Airflow's PostgreSQL hook takes a third of a second to import: too long for every parsing of a DAG file.
-    from trempy_provider.hooks.postgres import open_endpoint  # noqa: PLC0415
+    from trempy_provider.hooks.postgres import open_endpoint, open_target  # noqa: PLC0415
 
     return TaskEndpoints(
         source=open_endpoint(task.source_conn_id, task_name=task.task_name, role="source"),
-        target=open_endpoint(task.target_conn_id, task_name=task.task_name, role="target"),
+        target=open_target(
+            task.target_conn_id, metadata_conn_id=task.metadata_conn_id, task_name=task.task_name
+        ),
         broker=RabbitMQHook(task.broker_conn_id).broker(task.task_name),
     )

@@ -73,11 +73,23 @@ def read_parameters(conn_id: str) -> ConnectionParameters:
     )
 
 
-def open_endpoint(conn_id: str, *, task_name: str, role: str) -> Endpoint:
-    """Return the source or target behind a connection; its fields are read anew for each session."""
+def open_endpoint(conn_id: str, *, task_name: str, role: str, metadata: Endpoint | None = None) -> Endpoint:
+    """Return the database behind a connection; its fields are read anew for each session."""
     return Endpoint(
-        lambda: read_parameters(conn_id), task_name=task_name, role=role, read_salt=_read_password
+        lambda: read_parameters(conn_id),
+        task_name=task_name,
+        role=role,
+        read_salt=_read_password,
+        metadata=metadata,
     )
+
+
+def open_target(conn_id: str, *, metadata_conn_id: str, task_name: str) -> Endpoint:
+    """Return the target behind a connection, which knows where the task's metadata is."""
+    metadata = None
+    if metadata_conn_id != conn_id:
+        metadata = open_endpoint(metadata_conn_id, task_name=task_name, role="metadata")
+    return open_endpoint(conn_id, task_name=task_name, role="target", metadata=metadata)
 
 
 def _read_password(conn_id: str) -> str | None:

@@ -18,8 +18,7 @@ from airflow.sdk import Variable
 
 from trempy_provider.config.loader import load_task, split_tasks
 from trempy_provider.config.task import ReplicationTask
-from trempy_provider.config.unsupported import find_unsupported
-from trempy_provider.errors import ConfigurationError, FieldProblem, SettingsError, UnsupportedOptionError
+from trempy_provider.errors import ConfigurationError, FieldProblem, SettingsError
 
 ALL_TASKS_VARIABLE = "trempy_tasks"
 TASK_VARIABLE_PREFIX = "trempy_task_"
@@ -43,7 +42,6 @@ class SettingsText:
                 f"{self.origin}: task.task_name is {task.task_name!r}; expected {self.task_name!r}",
                 problems=(FieldProblem("task.task_name", "differs from the name it is kept under"),),
             )
-        refuse_unsupported(task, origin=self.origin)
         return task
 
 
@@ -70,7 +68,6 @@ def save_settings(settings: Mapping[str, Any]) -> str:
     Raise ConfigurationError subclasses when they do not validate: nothing is saved then.
     """
     task = load_task(settings, origin="settings to save")
-    refuse_unsupported(task, origin="settings to save")
     key = f"{TASK_VARIABLE_PREFIX}{task.task_name}"
     Variable.set(key, json.dumps(settings, indent=2, ensure_ascii=False))
     return key
@@ -87,14 +84,6 @@ def find_all_settings() -> list[SettingsText | SettingsError]:
         except SettingsError as error:
             errors.append(error)
     return [*errors, *(found[name] for name in sorted(found))]
-
-
-def refuse_unsupported(task: ReplicationTask, *, origin: str) -> None:
-    """Raise UnsupportedOptionError naming every option that is valid but not executed."""
-    problems = find_unsupported(task)
-    if problems:
-        lines = "\n".join(f"  {problem}" for problem in problems)
-        raise UnsupportedOptionError(f"{origin}: options that this version does not execute:\n{lines}")
 
 
 def _read_task_variables() -> Iterator[SettingsText]:

@@ -10,6 +10,7 @@ from trempy_provider.errors import TrempyError
 from trempy_provider.jobs.lease import StopSignal
 from trempy_provider.jobs.uncaptured import note_nothing_uncaptured
 from trempy_provider.postgres.checkpoints import is_caught_up
+from trempy_provider.postgres.metadata_places import metadata_session
 from trempy_provider.postgres.session import Endpoint, Session
 from trempy_provider.replication.lsn import Lsn
 
@@ -33,14 +34,15 @@ def wait_until_applied(
     """
     started_at = time.monotonic()
     ask_at = started_at + _FIRST_ASK_SECONDS
-    while not is_caught_up(session, task.task_name, lsn=lsn):
-        now = time.monotonic()
-        if now > started_at + patience_seconds:
-            return False
-        if now > ask_at:
-            with suppress(TrempyError):  # capture itself tells what is wrong
-                note_nothing_uncaptured(task, source=source, target=target, lsn=lsn)
-            ask_at = now + 2 * (now - started_at)
-        stop.wait(_POLL_SECONDS)
-        stop.raise_if_set()
+    with metadata_session(target, session, "applied") as metadata:
+        while not is_caught_up(session, metadata, task.task_name, lsn=lsn):
+            now = time.monotonic()
+            if now > started_at + patience_seconds:
+                return False
+            if now > ask_at:
+                with suppress(TrempyError):  # capture itself tells what is wrong
+                    note_nothing_uncaptured(task, source=source, target=target, lsn=lsn)
+                ask_at = now + 2 * (now - started_at)
+            stop.wait(_POLL_SECONDS)
+            stop.raise_if_set()
     return True

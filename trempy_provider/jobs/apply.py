@@ -25,6 +25,7 @@ from trempy_provider.jobs.backoff import Backoff
 from trempy_provider.jobs.cancelling import cancelling
 from trempy_provider.jobs.lease import EndReason, Lease, StopSignal
 from trempy_provider.postgres.checkpoints import is_caught_up, read_checkpoint
+from trempy_provider.postgres.metadata_places import metadata_session, verify_places
 from trempy_provider.postgres.session import Endpoint, Session
 from trempy_provider.postgres.table_states import read_waiting_tables
 
@@ -49,8 +50,12 @@ def apply(
     started_at = time.monotonic()
     while not report.end_reason:
         try:
-            with target.connect("apply") as session, cancelling(session, stop):
-                report.end_reason = running.run(session).value
+            with (
+                target.connect("apply") as session,
+                metadata_session(target, session, "apply") as metadata,
+                cancelling(session, stop),
+            ):
+                report.end_reason = running.run(session, metadata).value
         except TrempyError as error:
             if stop.is_set() and error.policy is RetryPolicy.BY_ITSELF:
                 report.end_reason = EndReason.STOPPED.value
@@ -80,8 +85,9 @@ class _Apply:
         self._stop = stop
         self._backoff = backoff
 
-    def run(self, session: Session) -> EndReason:
+    def run(self, session: Session, metadata: Session) -> EndReason:
         """Apply through one session of the target, until the lease ends or a connection breaks."""
+        verify_places(session, metadata, self._task.task_name)
         self._report.end_lsn = read_checkpoint(session, self._task.task_name).end_lsn
         deliveries = DeliveryApplier(
             session,
@@ -93,15 +99,17 @@ class _Apply:
         )
         deliveries.take_back_dead_letters()
         with closing(self._broker.open_consumer(prefetch_count=self._task.cdc.prefetch_count)) as consumer:
-            reason = self._consume(session, consumer, deliveries)
+            reason = self._consume(session, metadata, consumer, deliveries)
         self._report.waiting_tables = read_waiting_tables(session, self._task.task_name)
         return reason
 
-    def _consume(self, session: Session, consumer: Consumer, deliveries: DeliveryApplier) -> EndReason:
-        starving = Starving(session, self._task.task_name, broker=self._broker)
+    def _consume(
+        self, session: Session, metadata: Session, consumer: Consumer, deliveries: DeliveryApplier
+    ) -> EndReason:
+        starving = Starving(session, metadata, self._task.task_name, broker=self._broker)
         active_at = time.monotonic()
         while True:
-            reason = self._end_reason(session, idle_for_seconds=time.monotonic() - active_at)
+            reason = self._end_reason(session, metadata, idle_for_seconds=time.monotonic() - active_at)
             if reason is not None:
                 return reason
             delivery = consumer.get(timeout_seconds=self._lease.remaining_seconds(at_most=_GET_SECONDS))
@@ -114,11 +122,13 @@ class _Apply:
             self._backoff.succeeded()
             active_at = time.monotonic()
 
-    def _end_reason(self, session: Session, *, idle_for_seconds: float) -> EndReason | None:
+    def _end_reason(
+        self, session: Session, metadata: Session, *, idle_for_seconds: float
+    ) -> EndReason | None:
         if self._stop.is_set():
             return EndReason.STOPPED
-        awaited_lsn, position = self._lease.caught_up_lsn, None
-        if awaited_lsn is not None and is_caught_up(session, self._task.task_name, lsn=awaited_lsn):
+        name, awaited_lsn, position = self._task.task_name, self._lease.caught_up_lsn, None
+        if awaited_lsn is not None and is_caught_up(session, metadata, name, lsn=awaited_lsn):
             position = awaited_lsn
         return self._lease.reached(position, idle_for_seconds=idle_for_seconds)
 

@@ -8,9 +8,8 @@ low on a quiet source, and the throughput rises with the backlog.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
-from trempy_provider.postgres.checkpoints import read_checkpoint
-from trempy_provider.postgres.session import Session
 from trempy_provider.replication.lsn import NO_LSN, Lsn
 
 LOOK_INTERVAL_SECONDS = 0.1
@@ -19,9 +18,8 @@ LOOK_INTERVAL_SECONDS = 0.1
 class Backlog:
     """Compare what was published at the last look with the checkpoint; look ten times a second at most."""
 
-    def __init__(self, target: Session, task_name: str) -> None:
-        self._target = target
-        self._task_name = task_name
+    def __init__(self, read_applied_lsn: Callable[[], Lsn]) -> None:
+        self._read_applied_lsn = read_applied_lsn
         self._published_lsn = self._lsn_at_last_look = NO_LSN
         self._looked_at = time.monotonic()
         self._is_behind = False
@@ -34,7 +32,6 @@ class Backlog:
         """Tell whether what was published at the last look had not been applied by this one."""
         now = time.monotonic()
         if now - self._looked_at >= LOOK_INTERVAL_SECONDS:
-            applied_lsn = read_checkpoint(self._target, self._task_name).end_lsn
-            self._is_behind = applied_lsn < self._lsn_at_last_look
+            self._is_behind = self._read_applied_lsn() < self._lsn_at_last_look
             self._lsn_at_last_look, self._looked_at = self._published_lsn, now
         return self._is_behind

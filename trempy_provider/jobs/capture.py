@@ -1,6 +1,6 @@
 """Capture: read the slot's stream, publish whole transactions in batches, confirm the slot.
 
-The order of three steps is the guarantee: the broker confirms a batch, the target's metadata records it,
+The order of three steps is the guarantee: the broker confirms a batch, the task's metadata records it,
 and only then is the slot confirmed.
 So the slot is never ahead of the broker, nor of what the task knows it has published; killed between any two
 steps, capture sends again what may have been sent already, and apply skips it.
@@ -21,6 +21,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from trempy_provider.broker.base import Broker
+from trempy_provider.config.masks import mask_entries
 from trempy_provider.config.task import ReplicationTask
 from trempy_provider.errors import RetryPolicy, SlotInUseError, StoppedError, TrempyError
 from trempy_provider.jobs.backlog import Backlog
@@ -28,10 +29,15 @@ from trempy_provider.jobs.backoff import Backoff
 from trempy_provider.jobs.lease import EndReason, Lease, StopSignal
 from trempy_provider.jobs.masking import names_by_oid, relation_masks
 from trempy_provider.jobs.outgoing import message_of
+from trempy_provider.jobs.spared_target import SparedTarget
 from trempy_provider.jobs.starting_point import StartingPoint, find_starting_point
 from trempy_provider.jobs.table_watch import TableWatch
 from trempy_provider.postgres.capture_lock import end_stale_readers, hold_capture_lock
-from trempy_provider.postgres.checkpoints import advance_capture_progress, begin_capture_session
+from trempy_provider.postgres.checkpoints import (
+    advance_capture_progress,
+    begin_capture_session,
+    read_checkpoint,
+)
 from trempy_provider.postgres.facts_reader import FactsReader
 from trempy_provider.postgres.session import Endpoint, Session
 from trempy_provider.postgres.stream import ChangeStream, Keepalive, open_stream
@@ -132,20 +138,23 @@ class _Capture:
         self._report = report
         self._counted = (report.batch_count, report.change_count, report.published_bytes)
         self._lease = lease
-        self._target = target.connect("capture")
+        self._metadata = target.metadata.connect("capture")
+        self._target = SparedTarget(target, self._metadata, job="capture")
         self._stream: ChangeStream | None = None
         self._publisher = None
         self._facts = FactsReader(source, task)
         self._tables = TableWatch(task, source=source, target=target, broker=broker)
         try:
-            point = find_starting_point(task.task_name, task.slot_name, source=source, target=self._target)
+            point = find_starting_point(
+                task.task_name, task.slot_name, source=source, metadata=self._metadata
+            )
             self._publisher = broker.open_publisher()
             self._stream = self._open_stream(source, begins_at=point.begins_at)
             # Only now is nobody else moving the slot, and starts of capture are counted in their order.
-            session_number = begin_capture_session(self._target, task.task_name)
-            point = _own_starting_point(task, source=source, target=self._target, stream=self._stream)
+            session_number = begin_capture_session(self._metadata, task.task_name)
+            point = _own_starting_point(task, source=source, metadata=self._metadata, stream=self._stream)
             self._stream.confirm(point.confirmed_lsn)
-            names = names_by_oid(task, self._target)
+            names = names_by_oid(task, self._target.session()) if any(mask_entries(task)) else {}
             self._facts.mask(names)
             masks_of = relation_masks(task, source=source, names=names)
         except BaseException:
@@ -165,14 +174,14 @@ class _Capture:
             masks_of=masks_of,
         )
         self._server_waits = False
-        self._backlog = Backlog(self._target, task.task_name)
+        self._backlog = Backlog(self._applied_lsn)
         now = time.monotonic()
         self._waiting_since = self._active_at = self._confirmed_at = self._idle_at = self._asked_at = now
 
     def _open_stream(self, source: Endpoint, *, begins_at: Lsn) -> ChangeStream:
         """Open the slot's stream; a reader that a process of ours left is ended, for the next attempt."""
         task = self._task
-        is_the_only_one = hold_capture_lock(self._target, task.task_name)
+        is_the_only_one = hold_capture_lock(self._metadata, task.task_name)
         try:
             return open_stream(
                 source,
@@ -201,11 +210,12 @@ class _Capture:
             self._publisher.close()
         self._facts.close()
         self._target.close()
+        self._metadata.close()
 
     def run(self, stop: StopSignal, backoff: Backoff) -> EndReason:
         lease = self._lease
         while True:
-            self._tables.look_if_due(self._facts.session(), self._target)
+            self._look_at_tables()
             frame_count = self._drain(stop)
             self._publish_waiting(stop)
             self._confirm()
@@ -215,6 +225,15 @@ class _Capture:
                 self._finish(_STOP_CONFIRM_SECONDS if stop.is_set() else _LAST_CONFIRM_SECONDS)
                 return reason
             self._wait(lease, frame_count)
+
+    def _look_at_tables(self) -> None:
+        source = self._facts.session()
+        self._target.ask(lambda target: self._tables.look_if_due(source, target), otherwise=None)
+
+    def _applied_lsn(self) -> Lsn:
+        """Return up to where apply is; nowhere while the target cannot tell."""
+        name = self._task.task_name
+        return self._target.ask(lambda target: read_checkpoint(target, name).end_lsn, otherwise=NO_LSN)
 
     def _note_success(self, backoff: Backoff) -> None:
         assert self._publisher is not None
@@ -300,7 +319,7 @@ class _Capture:
             now - before for now, before in zip(counts, self._counted, strict=True)
         )
         advance_capture_progress(
-            self._target,
+            self._metadata,
             self._task.task_name,
             published_lsn=published.end_lsn,
             idle=idle,
@@ -364,10 +383,10 @@ class _Capture:
 
 
 def _own_starting_point(
-    task: ReplicationTask, *, source: Endpoint, target: Session, stream: ChangeStream
+    task: ReplicationTask, *, source: Endpoint, metadata: Session, stream: ChangeStream
 ) -> StartingPoint:
     """Return where the slot stands; raise what has ended the stream when its reader is not ours any more."""
-    point = find_starting_point(task.task_name, task.slot_name, source=source, target=target)
+    point = find_starting_point(task.task_name, task.slot_name, source=source, metadata=metadata)
     if point.reader_pid != stream.backend_pid:
         stream.raise_if_ended(within_seconds=_LAST_WORDS_SECONDS)
         raise SlotInUseError(f"the stream of slot {task.slot_name} was lost as soon as it was opened")

@@ -6,6 +6,7 @@ import time
 from datetime import datetime
 
 from trempy_provider.postgres import checkpoints
+from trempy_provider.postgres.metadata_places import metadata_session, verify_places
 from trempy_provider.postgres.session import Endpoint, Session, static_sql
 from trempy_provider.replication.lsn import Lsn
 
@@ -42,15 +43,16 @@ def is_caught_up(
     committed_at: datetime | None = None,
 ) -> bool:
     """Tell whether everything committed before `lsn`, or before a commit time, is applied."""
-    with target.connect("caught_up") as session:
-        if lsn is not None and not checkpoints.is_caught_up(session, task_name, lsn=lsn):
+    with (
+        target.connect("caught_up") as session,
+        metadata_session(target, session, "caught_up") as metadata,
+    ):
+        verify_places(session, metadata, task_name)
+        if lsn is not None and not checkpoints.is_caught_up(session, metadata, task_name, lsn=lsn):
             return False
-        return committed_at is None or _is_applied_until(session, task_name, committed_at)
-
-
-def _is_applied_until(session: Session, task_name: str, committed_at: datetime) -> bool:
-    parameters = {"task_name": task_name, "committed_at": committed_at}
-    return bool(session.fetch_value(static_sql("is_applied_until"), parameters))
+        if committed_at is None:
+            return True
+        return checkpoints.is_applied_until(session, metadata, task_name, committed_at)
 
 
 def _positions(session: Session) -> tuple[Lsn, Lsn]:

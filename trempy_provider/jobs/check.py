@@ -12,12 +12,19 @@ from typing import Any
 
 from trempy_provider.broker.base import Broker
 from trempy_provider.config.task import ReplicationTask, StartMode
-from trempy_provider.config.unsupported import find_unsupported
 from trempy_provider.errors import PreflightError, RetryPolicy, TrempyError
 from trempy_provider.jobs.starting_point import verify_source
 from trempy_provider.postgres.findings import Finding, Severity, error, failure_finding, warning
-from trempy_provider.postgres.metadata import TaskRow, applied_migrations, check_migrations, read_task
+from trempy_provider.postgres.metadata import (
+    TaskRow,
+    applied_migrations,
+    available_migrations,
+    check_migrations,
+    read_task,
+)
+from trempy_provider.postgres.metadata_places import verify_owner, verify_places
 from trempy_provider.postgres.preflight_server import (
+    ServerFacts,
     check_failover,
     check_metadata_rights,
     check_origins,
@@ -40,7 +47,7 @@ from trempy_provider.postgres.text_collation import choose_text_collation
 
 @dataclass(frozen=True, slots=True)
 class CheckReport:
-    """All findings, in the order source, target, broker."""
+    """All findings, in the order source, target, metadata database, broker."""
 
     findings: tuple[Finding, ...]
 
@@ -108,16 +115,20 @@ def check(
     """
     with ExitStack() as stack:
         checks = _Checks(task, source, restart=restart)
-        checks.add(_settings(task))
         checks.attempt("settings", lambda: _salts(task, source))
         source_session = checks.open(source, stack)
         target_session = checks.open(target, stack)
+        metadata = target_session if target.metadata is target else checks.open(target.metadata, stack)
         if source_session is not None:
             checks.source(source_session)
         if target_session is not None:
             checks.target(target_session)
+        if metadata is not None and metadata is not target_session:
+            checks.metadata(metadata, target_session)
         if source_session is not None and target_session is not None:
             checks.both(source_session, target_session)
+            if metadata is not None:
+                checks.task(source_session, target_session, metadata)
     if broker is not None and task.captures_changes:
         checks.attempt("broker", lambda: _broker(broker))
     return CheckReport(tuple(checks.findings))
@@ -168,7 +179,15 @@ class _Checks:
         self.attempt("source and target", lambda: check_pair(source, target))
         self.attempt("settings", lambda: self._filters_and_transformations(source, target))
         self.attempt("target tables", lambda: self._target_tables(source, target))
-        self.attempt("task", lambda: self._state(source, target))
+
+    def metadata(self, metadata: Session, target: Session | None) -> None:
+        """Check the metadata database, where it is not the target."""
+        where = f"metadata {metadata.parameters.where}"
+        self.attempt(where, lambda: _metadata_server(metadata, target, where))
+
+    def task(self, source: Session, target: Session, metadata: Session) -> None:
+        """Check what there is of the task."""
+        self.attempt("task", lambda: self._state(source, target, metadata))
 
     def _source_server(self, session: Session, where: str) -> Iterator[Finding]:
         facts = read_server_facts(session)
@@ -192,19 +211,22 @@ class _Checks:
         collation = choose_text_collation(source, target)
         return check_settings(source, self._task, self._tables, text_collation=collation)
 
-    def _state(self, source: Session, target: Session) -> Iterator[Finding]:
+    def _state(self, source: Session, target: Session, metadata: Session) -> Iterator[Finding]:
+        name = self._task.task_name
+        present = [session for session in (target, metadata) if applied_migrations(session)]
+        if any(applied_migrations(session) != available_migrations() for session in present):
+            return  # setup brings them up to date; capture and apply look at the rest
         if self._restart:
+            if present:
+                verify_owner(target, metadata, name)
             return
-        row = read_task(target, self._task.task_name) if applied_migrations(target) else None
+        if present:
+            verify_places(target, metadata, name)
+        row = read_task(metadata, name) if metadata in present else None
         if row is not None:
-            yield from _known_task(self._task, row, self._source, source, target)
+            yield from _known_task(self._task, row, self._source, source, metadata)
         elif self._task.captures_changes:
             yield from _leftover_slot(self._task, source)
-
-
-def _settings(task: ReplicationTask) -> Iterator[Finding]:
-    for problem in find_unsupported(task):
-        yield error("settings", str(problem), "Remove the option.")
 
 
 def _salts(task: ReplicationTask, source: Endpoint) -> Iterator[Finding]:
@@ -214,21 +236,36 @@ def _salts(task: ReplicationTask, source: Endpoint) -> Iterator[Finding]:
 
 def _target_server(task: ReplicationTask, session: Session, where: str) -> Iterator[Finding]:
     facts = read_server_facts(session)
-    yield from check_version(facts, where)
-    if facts.is_standby:
-        yield error(where, "the server is a standby; nothing can be written there", "Use the primary.")
-    yield from check_metadata_rights(session, facts, where)
+    yield from _metadata_keeper(session, facts, where)
     if task.captures_local_only:
         yield from check_origins(session, facts, where)
     check_migrations(session)
 
 
+def _metadata_server(metadata: Session, target: Session | None, where: str) -> Iterator[Finding]:
+    yield from _metadata_keeper(metadata, read_server_facts(metadata), where)
+    if target is not None and read_identity(metadata) == read_identity(target):
+        yield error(
+            where,
+            "metadata_conn_id names the target's own database by another connection",
+            "Leave metadata_conn_id out: the target is where metadata is kept by default.",
+        )
+    check_migrations(metadata)
+
+
+def _metadata_keeper(session: Session, facts: ServerFacts, where: str) -> Iterator[Finding]:
+    yield from check_version(facts, where)
+    if facts.is_standby:
+        yield error(where, "the server is a standby; nothing can be written there", "Use the primary.")
+    yield from check_metadata_rights(session, facts, where)
+
+
 def _known_task(
-    task: ReplicationTask, row: TaskRow, source: Endpoint, source_session: Session, target: Session
+    task: ReplicationTask, row: TaskRow, source: Endpoint, source_session: Session, metadata: Session
 ) -> Iterator[Finding]:
     """Check that the source still is what the task was set up with, and that no change is missing."""
     if task.captures_changes and row.consistent_point is not None:
-        verify_source(row, row.slot_name or task.slot_name, source=source, target=target)
+        verify_source(row, row.slot_name or task.slot_name, source=source, metadata=metadata)
     else:
         verify_identity(row, read_identity(source_session))
     if row.stop_reason is not None:

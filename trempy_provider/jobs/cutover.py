@@ -28,6 +28,7 @@ from trempy_provider.postgres.checkpoints import Checkpoint, read_checkpoint
 from trempy_provider.postgres.dead_letters import read_dead_letters
 from trempy_provider.postgres.load_plan import read_leaves
 from trempy_provider.postgres.metadata import read_task
+from trempy_provider.postgres.metadata_places import metadata_session, verify_places
 from trempy_provider.postgres.session import Endpoint, Session, static_sql
 from trempy_provider.postgres.table_states import read_table_states, read_waiting_tables
 
@@ -93,12 +94,16 @@ def cutover(
     with (
         target.connect(JOB) as target_session,
         source.connect(JOB) as source_session,
+        metadata_session(target, target_session, JOB) as metadata,
         stoppable(target_session, stop),
         stoppable(source_session, stop),
     ):
-        if read_task(target_session, task.task_name) is None:
+        verify_places(target_session, metadata, task.task_name)
+        if read_task(metadata, task.task_name) is None:
             raise MetadataError(f"task {task.task_name} has not been set up in this target")
-        steps = _Cutover(task, source, target, source_session, target_session, patience_seconds, stop)
+        steps = _Cutover(
+            task, source, target, source_session, target_session, metadata, patience_seconds, stop
+        )
         sequences = validation = None
         reasons = [*steps.wait_for_zero_lag(), *steps.obstacles()]
         before = read_checkpoint(target_session, task.task_name)
@@ -120,6 +125,7 @@ class _Cutover:
     target: Endpoint
     source_session: Session
     target_session: Session
+    metadata: Session
     patience_seconds: float
     stop: StopSignal
 
@@ -141,7 +147,7 @@ class _Cutover:
     def obstacles(self) -> Iterator[str]:
         """Say what is not applied and will not be by waiting, and who may be writing."""
         name = self.task.task_name
-        row = read_task(self.target_session, name)
+        row = read_task(self.metadata, name)
         if row is not None and row.stop_reason is not None:
             yield f"the task has stopped: {' '.join(row.stop_reason.split())}"
         waiting = read_waiting_tables(self.target_session, name)

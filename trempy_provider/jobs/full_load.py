@@ -38,7 +38,8 @@ from trempy_provider.jobs.loading.table_load import TableLoad
 from trempy_provider.jobs.progress import Phase, ProgressListener, SilentProgress
 from trempy_provider.postgres.catalog import read_tables, selection_of
 from trempy_provider.postgres.load_tables import holds_rows
-from trempy_provider.postgres.metadata import read_task, read_text_collation
+from trempy_provider.postgres.metadata import read_text_collation
+from trempy_provider.postgres.metadata_places import read_place
 from trempy_provider.postgres.publication import publish_whole
 from trempy_provider.postgres.salts import read_salts
 from trempy_provider.postgres.session import Endpoint, Session
@@ -158,7 +159,7 @@ def _claim_tables(
         raise ConfigurationError(
             f"task {task.task_name} loads no rows: its replication_type is {task.replication_type}"
         )
-    if read_task(control, task.task_name) is None:
+    if not read_place(control, task.task_name).has_task:
         raise MetadataError(f"task {task.task_name} has not been set up in this target")
     chosen = _choose(task, read_table_states(control, task.task_name), names)
     wanted = [state for state in chosen if reload or state.state is not LoadState.READY]

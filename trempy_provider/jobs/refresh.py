@@ -16,6 +16,7 @@ from trempy_provider.jobs.check import check
 from trempy_provider.jobs.setup import bring_tables_up_to_date
 from trempy_provider.postgres.catalog import find_tables
 from trempy_provider.postgres.metadata import migrate, read_task
+from trempy_provider.postgres.metadata_places import metadata_session
 from trempy_provider.postgres.publication import ensure_publication, wanted_publication
 from trempy_provider.postgres.session import Endpoint, Session
 from trempy_provider.postgres.setup_lock import setup_lock
@@ -54,10 +55,16 @@ def refresh(
     """
     findings = check(task, source=source, target=target, broker=broker)
     findings.raise_errors(task.task_name)
-    with source.connect("refresh") as source_session, target.connect("refresh") as target_session:
+    with (
+        source.connect("refresh") as source_session,
+        target.connect("refresh") as target_session,
+        metadata_session(target, target_session, "refresh") as metadata,
+    ):
         migrate(target_session)
+        if metadata is not target_session:
+            migrate(metadata)
         with setup_lock(target_session, task.task_name):
-            _require_setup(target_session, task)
+            _require_setup(metadata, task)
             return _refresh(task, source_session, target_session)
 
 
@@ -76,7 +83,7 @@ def _refresh(task: ReplicationTask, source: Session, target: Session) -> Refresh
     )
 
 
-def _require_setup(target: Session, task: ReplicationTask) -> None:
-    row = read_task(target, task.task_name)
+def _require_setup(metadata: Session, task: ReplicationTask) -> None:
+    row = read_task(metadata, task.task_name)
     if row is None or (task.captures_changes and row.consistent_point is None):
         raise MetadataError(f"task {task.task_name} has not been set up")

@@ -11,6 +11,10 @@ The order is such that a kill between any two steps is mended by running setup a
 
 A task whose row has its consistent point is complete; setup then only brings publication, queues and tables
 up to date with the settings.
+
+With a metadata database of its own, the task's row and the progress of capture are there.
+The transaction of the target comes first, and then one there, with the consistent point: killed between the
+two, the task is not complete, and setup begins again from zero.
 """
 
 from __future__ import annotations
@@ -21,16 +25,24 @@ from typing import Any
 
 from trempy_provider.broker.base import Broker
 from trempy_provider.config.task import ReplicationTask
-from trempy_provider.errors import SlotCreationBlockedError
+from trempy_provider.errors import MetadataError, SlotCreationBlockedError
 from trempy_provider.jobs.check import check
 from trempy_provider.postgres.catalog import find_tables
+from trempy_provider.postgres.checkpoints import (
+    read_checkpoint,
+    start_capture_progress,
+    start_checkpoint,
+    start_progress,
+)
 from trempy_provider.postgres.metadata import (
     TaskRow,
+    known_text_collation,
     migrate,
     read_task,
-    start_progress,
     write_task,
+    write_text_collation,
 )
+from trempy_provider.postgres.metadata_places import metadata_session, read_schema_id, write_target_part
 from trempy_provider.postgres.publication import (
     drop_publication,
     ensure_publication,
@@ -107,10 +119,16 @@ def setup(
     """
     findings = check(task, source=source, target=target, broker=broker, restart=restart)
     findings.raise_errors(task.task_name)
-    with source.connect("setup") as source_session, target.connect("setup") as target_session:
+    with (
+        source.connect("setup") as source_session,
+        target.connect("setup") as target_session,
+        metadata_session(target, target_session, "setup") as metadata,
+    ):
         migrate(target_session)
+        if metadata is not target_session:
+            migrate(metadata)
         with setup_lock(target_session, task.task_name):
-            steps = _Steps(task, source, source_session, target_session, broker)
+            steps = _Steps(task, source, source_session, target_session, metadata, broker)
             report = steps.run(restart=restart)
     warnings = [f"{finding.where}: {finding.what}" for finding in findings.warnings]
     return replace(report, warnings=(*warnings, *report.warnings))
@@ -122,6 +140,7 @@ class _Steps:
     source_endpoint: Endpoint
     source: Session
     target: Session
+    metadata: Session  # the same as `target` where that has all of the metadata
     broker: Broker | None
 
     @property
@@ -131,7 +150,7 @@ class _Steps:
     def run(self, *, restart: bool) -> SetupReport:
         tables = find_tables(self.source, self.task)
         facts = read_first_facts(self.source, self.task, tables)
-        known = read_task(self.target, self.task.task_name)
+        known = self._read_known(restart=restart)
         if known is not None and known.slot_name is not None and not self.task.captures_changes:
             known = self._leave_capture(known)
         if known is None or restart or (self.task.captures_changes and known.consistent_point is None):
@@ -140,20 +159,49 @@ class _Steps:
 
     def _start(self, tables: tuple[Table, ...], facts: Mapping[int, SourceFacts]) -> SetupReport:
         """Make everything, and empty what is left of an earlier time."""
-        row = self._new_row()
+        row, collation = self._new_row(), choose_text_collation(self.source, self.target)
         start = NO_LSN
         if self.task.captures_changes:
-            write_task(self.target, row)
+            write_task(self.metadata, row)
             ensure_publication(self.source, wanted_publication(self.task, tables))
             self._empty_queues()
             start = self._create_slot()
             row = replace(row, consistent_point=start)
         with self.target.transaction():
-            write_task(self.target, row)
-            captures = self.task.captures_changes
-            start_progress(self.target, self.task.task_name, start, captures_changes=captures)
+            self._begin(row, start)
+            write_text_collation(self.target, row.task_name, collation)
             changes = start_tables(self.source, self.target, self.task, tables, start=start, facts=facts)
+        if self.metadata is not self.target:
+            self._complete(row, start)
         return self._report(row, tables, changes, started_anew=True)
+
+    def _read_known(self, *, restart: bool) -> TaskRow | None:
+        """Return the task's row; a start from zero may leave the database where it was."""
+        try:
+            return read_task(self.metadata, self.task.task_name)
+        except MetadataError:
+            if restart:
+                return None
+            raise
+
+    def _begin(self, row: TaskRow, start: Lsn) -> None:
+        """Write what commits with the target's tables: all there is, unless a part is elsewhere."""
+        name = self.task.task_name
+        if self.metadata is self.target:
+            write_task(self.target, row)
+            start_progress(self.target, name, start, captures_changes=self.task.captures_changes)
+        else:
+            write_target_part(self.target, self.metadata, name)
+            start_checkpoint(self.target, name, start)
+
+    def _complete(self, row: TaskRow, start: Lsn) -> None:
+        """Write what the metadata database has."""
+        name = self.task.task_name
+        former = read_checkpoint(self.target, name).capture_session
+        with self.metadata.transaction():
+            write_task(self.metadata, row)
+            if self.task.captures_changes:
+                start_capture_progress(self.metadata, name, start, session_number=former)
 
     def _bring_up_to_date(self, tables: tuple[Table, ...], row: TaskRow) -> SetupReport:
         if self.task.captures_changes:
@@ -161,9 +209,9 @@ class _Steps:
             self._bring_slot_up_to_date()
             if self.broker is not None:
                 self.broker.declare_topology()
-        if row.text_collation is None:
-            row = replace(row, text_collation=choose_text_collation(self.source, self.target))
-            write_task(self.target, row)
+        if known_text_collation(self.target, row.task_name) is None:
+            collation = choose_text_collation(self.source, self.target)
+            write_text_collation(self.target, row.task_name, collation)
         changes = bring_tables_up_to_date(self.source, self.target, self.task, tables)
         return self._report(row, tables, changes, started_anew=False)
 
@@ -174,7 +222,7 @@ class _Steps:
         if self.broker is not None:
             self.broker.delete_topology()
         left = replace(row, slot_name=None, publication_name=None, consistent_point=None)
-        write_task(self.target, left)
+        write_task(self.metadata, left)
         return left
 
     def _create_slot(self) -> Lsn:
@@ -217,7 +265,7 @@ class _Steps:
             source_database=identity.database,
             slot_name=self.task.slot_name if captures else None,
             publication_name=self.task.publication_name if captures else None,
-            text_collation=choose_text_collation(self.source, self.target),
+            target_id=None if self.metadata is self.target else read_schema_id(self.target),
         )
 
     def _report(

@@ -33,18 +33,18 @@ class StartingPoint:
 
 
 def find_starting_point(
-    task_name: str, slot_name: str, *, source: Endpoint, target: Session
+    task_name: str, slot_name: str, *, source: Endpoint, metadata: Session
 ) -> StartingPoint:
     """Return where the slot stands.
 
     Raise SlotLostError or WrongSystemError when the slot is not the task's own or not complete.
     """
-    row = read_task(target, task_name)
+    row = read_task(metadata, task_name)
     if row is None or row.slot_name is None or row.consistent_point is None:
         raise MetadataError(f"task {task_name} has not been set up to follow changes")
-    status, progress, timeline = verify_source(row, slot_name, source=source, target=target)
+    status, progress, timeline = verify_source(row, slot_name, source=source, metadata=metadata)
     if timeline != row.timeline:
-        follow_timeline(target, task_name, timeline)
+        follow_timeline(metadata, task_name, timeline)
     confirmed_lsn = max(status.confirmed_flush_lsn or NO_LSN, row.consistent_point)
     published_lsn = progress.published_lsn
     return StartingPoint(
@@ -62,7 +62,7 @@ def _published_commit(progress: CaptureProgress) -> PublishedCommit:
 
 
 def verify_source(
-    row: TaskRow, slot_name: str, *, source: Endpoint, target: Session
+    row: TaskRow, slot_name: str, *, source: Endpoint, metadata: Session
 ) -> tuple[SlotStatus, CaptureProgress, int]:
     """Return slot, progress and the source's timeline after making sure that no change is missing.
 
@@ -70,7 +70,7 @@ def verify_source(
     """
     with source.connect("capture") as session:
         status = read_slot(session, slot_name)
-        progress = read_capture_progress(target, row.task_name)
+        progress = read_capture_progress(metadata, row.task_name)
         identity, wal_lsn = read_identity(session), read_wal_position(session)
     captured_lsn = max(progress.published_lsn, progress.seen_lsn) if progress.idle else progress.published_lsn
     verify_identity(row, identity)

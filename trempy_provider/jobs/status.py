@@ -1,13 +1,13 @@
-"""Status: tell how far a task is, from what source, target and broker say now.
+"""Status: tell how far a task is, from what source, metadata database, target and broker say now.
 
-Each of the three is asked by itself: what one cannot tell is left out and named, the rest is still told.
+Each of them is asked by itself: what one cannot tell is left out and named, the rest is still told.
 Nothing is changed anywhere.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -28,7 +28,8 @@ from trempy_provider.jobs.task_status import (
 )
 from trempy_provider.postgres.checkpoints import read_capture_progress, read_checkpoint
 from trempy_provider.postgres.dead_letters import read_dead_letters
-from trempy_provider.postgres.metadata import TaskRow, applied_migrations, read_task
+from trempy_provider.postgres.metadata import TaskRow, applied_migrations, elsewhere_error, read_task
+from trempy_provider.postgres.metadata_places import MetadataPlace, read_place
 from trempy_provider.postgres.session import Endpoint, Session, static_sql
 from trempy_provider.postgres.slot import read_slot
 from trempy_provider.postgres.table_states import read_table_states
@@ -50,8 +51,9 @@ def status(
     if source is not None:
         with reading.part("source"), source.connect("status") as session:
             reading.read_source(session)
-    with reading.part("target"), target.connect("status") as session:
-        reading.read_target(session, application_name=target.application_name)
+    with ExitStack() as stack:
+        reading.ask_for_metadata(target, stack)
+    reading.judge()
     if broker is not None and task.captures_changes and reading.may_have_queues:
         with reading.part("broker"):
             reading.read_broker(broker)
@@ -62,6 +64,7 @@ def status(
 class _Clock:
     source: datetime | None = None
     target: datetime | None = None
+    metadata: datetime | None = None
 
     @property
     def now(self) -> datetime:
@@ -77,6 +80,8 @@ class _Reading:
     status: TaskStatus = field(init=False)
     clock: _Clock = field(default_factory=_Clock)
     unreachable: dict[str, str] = field(default_factory=dict)
+    row: TaskRow | None = None
+    place: MetadataPlace | None = None  # None: the metadata database does not answer
 
     def __post_init__(self) -> None:
         self.status = TaskStatus(
@@ -108,25 +113,62 @@ class _Reading:
         slot = _read_slot(session, self.task) if self.task.captures_changes else None
         self.status = replace(self.status, source_lsn=Lsn.parse(row[0]), slot=slot)
 
-    def read_target(self, session: Session, *, application_name: Callable[[str], str]) -> None:
-        """Read the task's metadata, and which jobs have sessions."""
-        self.clock.target = session.fetch_value("select clock_timestamp()")
-        row = read_task(session, self.task.task_name) if applied_migrations(session) else None
+    def ask_for_metadata(self, target: Endpoint, stack: ExitStack) -> None:
+        """Read the metadata: from the target, or from there and from the metadata database."""
+        names = target.application_name
+        if target.metadata is target:
+            with self.part("target"):
+                session = stack.enter_context(target.connect("status"))
+                self.read_metadata(session, application_name=names)
+                self.read_target(session, application_name=names)
+            return
+        with self.part("metadata"):
+            session = stack.enter_context(target.metadata.connect("status"))
+            self.read_metadata(session, application_name=names)
+        with self.part("target"):
+            session = stack.enter_context(target.connect("status"))
+            self._verify_place(session)
+            self.read_target(session, application_name=names)
+
+    def read_metadata(self, session: Session, *, application_name: Callable[[str], str]) -> None:
+        """Read what the task was set up with, why it has stopped, and how far capture is."""
+        name = self.task.task_name
+        self.clock.metadata = session.fetch_value("select clock_timestamp()")
+        row = read_task(session, name) if applied_migrations(session) else None
+        self.place = read_place(session, name)
         if row is None or (self.task.captures_changes and row.consistent_point is None):
             self.status = replace(self.status, state=TaskState.NOT_SET_UP)
             return
+        self.row = row
+        self.status = replace(self.status, set_up_at=row.set_up_at)
+        self._note_jobs(session, application_name)
+        if row.slot_name is not None:
+            self._read_capture(session)
+
+    def read_target(self, session: Session, *, application_name: Callable[[str], str]) -> None:
+        """Read what is applied, and the tables; and which jobs have sessions."""
+        name = self.task.task_name
+        self.clock.target = session.fetch_value("select clock_timestamp()")
+        if self.status.state is TaskState.NOT_SET_UP or not read_place(session, name).has_task:
+            return
+        self._note_jobs(session, application_name)
+        self.status = replace(self.status, tables=_read_tables(session, name))
+        follows = self.task.captures_changes if self.row is None else self.row.slot_name is not None
+        if follows:
+            self._read_checkpoint(session)
+
+    def _verify_place(self, session: Session) -> None:
+        """Raise MetadataError when the target keeps the task's metadata elsewhere."""
+        here = read_place(session, self.task.task_name)
+        if self.place is not None and here.has_task and not here.is_completed_by(self.place):
+            raise elsewhere_error(self.task.task_name)
+
+    def _note_jobs(self, session: Session, application_name: Callable[[str], str]) -> None:
         prefix = {"prefix": application_name("")}
         present = {name for (name,) in session.fetch_all(static_sql("task_sessions"), prefix)}
-        running = tuple(job for job in JOBS if application_name(job) in present)
-        self.status = replace(
-            self.status,
-            set_up_at=row.set_up_at,
-            running_jobs=running,
-            tables=_read_tables(session, self.task.task_name),
-        )
-        if row.slot_name is not None:
-            self._read_progress(session)
-        self._judge(row)
+        running = {job for job in JOBS if application_name(job) in present}
+        known = running.union(self.status.running_jobs)
+        self.status = replace(self.status, running_jobs=tuple(job for job in JOBS if job in known))
 
     def read_broker(self, broker: Broker) -> None:
         """Count the messages that wait."""
@@ -138,9 +180,8 @@ class _Reading:
         """Return what was read, with the lag."""
         return replace(self.status, lag=self._lag())
 
-    def _read_progress(self, session: Session) -> None:
-        name = self.task.task_name
-        progress, checkpoint = read_capture_progress(session, name), read_checkpoint(session, name)
+    def _read_capture(self, session: Session) -> None:
+        progress = read_capture_progress(session, self.task.task_name)
         self.status = replace(
             self.status,
             capture=CaptureStatus(
@@ -152,6 +193,13 @@ class _Reading:
                 progress.change_count,
                 progress.published_bytes,
             ),
+        )
+
+    def _read_checkpoint(self, session: Session) -> None:
+        name = self.task.task_name
+        checkpoint = read_checkpoint(session, name)
+        self.status = replace(
+            self.status,
             checkpoint=CheckpointStatus(
                 checkpoint.end_lsn,
                 checkpoint.commit_lsn,
@@ -165,8 +213,11 @@ class _Reading:
             skipped=_read_skipped(session, name),
         )
 
-    def _judge(self, row: TaskRow) -> None:
+    def judge(self) -> None:
         """Find the word; a job that runs again has left its stop behind."""
+        row = self.row
+        if row is None:
+            return
         running = self.status.running_jobs
         stopped_job, is_named, _ = (row.stop_reason or "").partition(": ")
         if row.stop_reason is not None and not (is_named and stopped_job in running):
@@ -202,10 +253,10 @@ class _Reading:
 
         With an idle source that is the time at which capture saw the WAL without a change of this task.
         """
-        assert self.status.checkpoint is not None and self.clock.target is not None
+        assert self.status.checkpoint is not None and self.clock.metadata is not None
         if apply_bytes == 0 and capture_bytes == 0:
             return 0.0
-        unseen_seconds = (self.clock.target - capture.seen_at).total_seconds()
+        unseen_seconds = (self.clock.metadata - capture.seen_at).total_seconds()
         if apply_bytes == 0 and capture.idle:
             captures = "capture" in self.status.running_jobs
             return 0.0 if captures and unseen_seconds < SEEN_RECENTLY_SECONDS else max(unseen_seconds, 0.0)

@@ -12,7 +12,7 @@ from typing import Any
 from trempy_provider.config.task import ReplicationTask
 from trempy_provider.errors import MetadataError
 from trempy_provider.postgres.catalog import find_tables, read_table
-from trempy_provider.postgres.metadata import read_task
+from trempy_provider.postgres.metadata_places import read_place
 from trempy_provider.postgres.sequences import (
     advance_sequence,
     planned_sequences,
@@ -69,7 +69,7 @@ def sync_sequences(task: ReplicationTask, *, source: Endpoint, target: Endpoint)
     Raise MetadataError when the task has not been set up.
     """
     with source.connect("sync_sequences") as source_session, target.connect("sync_sequences") as session:
-        if read_task(session, task.task_name) is None:
+        if not read_place(session, task.task_name).has_task:
             raise MetadataError(f"task {task.task_name} has not been set up in this target")
         tables = find_tables(source_session, task)
         synced = [entry for table in tables for entry in _sync_table(task, table, source_session, session)]

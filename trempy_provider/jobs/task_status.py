@@ -26,7 +26,7 @@ class TaskState(str, Enum):
     RUNNING = "running"
     STOPPED = "stopped"
     IDLE = "idle"
-    UNKNOWN = "unknown"  # the target does not answer
+    UNKNOWN = "unknown"  # the metadata cannot be read
 
     __str__ = str.__str__
 
@@ -165,16 +165,15 @@ class TaskStatus:
     skip_lsn: Lsn | None = None  # of the transaction that is to be left out
     skipped: tuple[SkippedFacts, ...] = ()  # the last ones
     tables: tuple[TableStatus, ...] = ()
-    unreachable: Mapping[str, str] = field(default_factory=dict)  # by part: source, target, broker
+    unreachable: Mapping[str, str] = field(default_factory=dict)  # by part: source, target, metadata, broker
 
     @property
     def error(self) -> TargetUnavailableError | None:
-        """Return what a command ends with: without the target there is nothing to tell."""
-        if "target" not in self.unreachable:
+        """Return what a command ends with when target or metadata cannot tell how far the task is."""
+        reason = self.unreachable.get("target") or self.unreachable.get("metadata")
+        if reason is None:
             return None
-        return TargetUnavailableError(
-            f"the state of task {self.task_name} is not known: {self.unreachable['target']}"
-        )
+        return TargetUnavailableError(f"the state of task {self.task_name} is not known: {reason}")
 
     def as_dict(self) -> dict[str, Any]:
         """Return the status as plain values: LSNs and names as text, times in ISO format, UTC."""

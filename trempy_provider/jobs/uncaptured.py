@@ -32,17 +32,17 @@ def note_nothing_uncaptured(
 
     Changes nothing but how far capture has seen the WAL.
     """
-    with target.connect(JOB) as target_session:
-        progress = read_capture_progress(target_session, task.task_name)
+    with target.metadata.connect(JOB) as metadata:
+        progress = read_capture_progress(metadata, task.task_name)
         if max(progress.seen_lsn, progress.published_lsn) >= lsn:
             return True
         find_starting_point(
-            task.task_name, task.slot_name, source=source, target=target_session
+            task.task_name, task.slot_name, source=source, metadata=metadata
         )  # raises where changes are missing
         with source.connect(JOB) as source_session:
             holds_changes = _holds_changes(source_session, task, lsn)
         if holds_changes is False:
-            _note_seen(target_session, task, seen_lsn=lsn, published_lsn=progress.published_lsn)
+            _note_seen(metadata, task, seen_lsn=lsn, published_lsn=progress.published_lsn)
     return None if holds_changes is None else not holds_changes
 
 
@@ -124,10 +124,10 @@ def _holds_changes(source: Session, task: ReplicationTask, lsn: Lsn) -> bool | N
         return None
 
 
-def _note_seen(target: Session, task: ReplicationTask, *, seen_lsn: Lsn, published_lsn: Lsn) -> None:
+def _note_seen(metadata: Session, task: ReplicationTask, *, seen_lsn: Lsn, published_lsn: Lsn) -> None:
     parameters = {
         "task_name": task.task_name,
         "seen_lsn": str(seen_lsn),
         "published_lsn": str(published_lsn),
     }
-    target.execute(static_sql("note_seen"), parameters)
+    metadata.execute(static_sql("note_seen"), parameters)

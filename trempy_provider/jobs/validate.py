@@ -37,7 +37,7 @@ from trempy_provider.jobs.validating.context import Throttle, ValidationContext
 from trempy_provider.jobs.validating.settling import Difference, Settler
 from trempy_provider.jobs.validating.sides import Sides
 from trempy_provider.postgres.comparison import RowKey
-from trempy_provider.postgres.metadata import read_task
+from trempy_provider.postgres.metadata_places import read_place
 from trempy_provider.postgres.salts import give_salts, read_salts
 from trempy_provider.postgres.session import Endpoint, Session
 from trempy_provider.postgres.table_states import LoadState, TableState, read_table_states
@@ -152,7 +152,7 @@ def validate(
 
 
 def _choose(control: Session, task: ReplicationTask, names: Sequence[str] | None) -> list[TableState]:
-    if read_task(control, task.task_name) is None:
+    if not read_place(control, task.task_name).has_task:
         raise MetadataError(f"task {task.task_name} has not been set up in this target")
     states = {state.source: state for state in read_table_states(control, task.task_name).values()}
     if not names:

@@ -68,7 +68,7 @@ class SlotWatch:
             self._stream.request_keepalive()
 
     def _advance(self, position: Lsn, *, at_once: bool) -> None:
-        """Record, then confirm; a target that cannot be reached now only keeps the slot where it is.
+        """Record, then confirm; metadata that cannot be reached now only keeps the slot where it is.
 
         A server that shuts down goes when all its WAL is confirmed, so it is not kept waiting.
         """
@@ -86,7 +86,7 @@ class SlotWatch:
 
     def _record(self, position: Lsn) -> None:
         task_name = self._target.task_name
-        with self._target.connect(JOB) as session:
+        with self._target.metadata.connect(JOB) as session:
             published_lsn = read_capture_progress(session, task_name).published_lsn
             advance_capture_progress(
                 session, task_name, published_lsn=published_lsn, idle=True, seen_lsn=position
@@ -108,8 +108,8 @@ def open_slot_watch(
 
     Raise SlotLostError or WrongSystemError when changes are missing: to watch on would hide it.
     """
-    with target.connect(JOB) as session:
-        point = find_starting_point(target.task_name, slot_name, source=source, target=session)
+    with target.metadata.connect(JOB) as session:
+        point = find_starting_point(target.task_name, slot_name, source=source, metadata=session)
         stream = open_stream(
             source,
             job=JOB,
@@ -119,7 +119,7 @@ def open_slot_watch(
             local_only=local_only,
         )
         try:  # only now is nobody else moving the slot
-            find_starting_point(target.task_name, slot_name, source=source, target=session)
+            find_starting_point(target.task_name, slot_name, source=source, metadata=session)
         except BaseException:
             stream.close()
             raise

@@ -17,10 +17,10 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from trempy_provider.config.loader import load_task
 from trempy_provider.config.task import ReplicationTask
-from trempy_provider.errors import ConfigurationError, RetryPolicy, TrempyError
+from trempy_provider.errors import ConfigurationError, MetadataError, RetryPolicy, TrempyError
 from trempy_provider.hooks.endpoints import TaskEndpoints, endpoints_of
 from trempy_provider.hooks.rabbitmq import RabbitMQHook, queue_url
-from trempy_provider.hooks.settings import find_settings, refuse_unsupported
+from trempy_provider.hooks.settings import find_settings
 from trempy_provider.jobs.lease import StopSignal
 from trempy_provider.jobs.stop_record import clear_stop_of, record_stop_of
 from trempy_provider.operators.links import RabbitMQQueueLink
@@ -88,7 +88,6 @@ class TrempyOperator(BaseOperator):
             if self.settings is None:
                 return find_settings(self.task_name).load()
             task = load_task(self.settings, origin=INLINE_ORIGIN)
-            refuse_unsupported(task, origin=INLINE_ORIGIN)
             if self.task_name and self.task_name != task.task_name:
                 raise ConfigurationError(
                     f"task_name is {self.task_name!r}, the settings name {task.task_name!r}"
@@ -119,6 +118,6 @@ class TrempyOperator(BaseOperator):
             message = error.explanation
             if error.policy is RetryPolicy.BY_ITSELF:
                 raise AirflowException(message) from error
-            if endpoints is not None:
+            if endpoints is not None and not isinstance(error, MetadataError):
                 record_stop_of(endpoints.target, job=self.job, reason=message)
             raise AirflowFailException(message) from error

@@ -41,6 +41,7 @@ class TrempyCaptureOperator(TrempyLeaseOperator):
             publication_name=task.publication_name,
             source_conn_id=task.source_conn_id,
             target_conn_id=task.target_conn_id,
+            metadata_conn_id=task.metadata_conn_id,
             origin=str(task.cdc.origin),
             **lease,
         )

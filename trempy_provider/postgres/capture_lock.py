@@ -8,9 +8,9 @@ JOB = "capture"
 READERS = (JOB, "watch")  # whoever watches an idle slot gives way to a capture
 
 
-def hold_capture_lock(target: Session, task_name: str) -> bool:
+def hold_capture_lock(metadata: Session, task_name: str) -> bool:
     """Be the task's capture until the session ends; return False while another one is."""
-    return bool(target.fetch_value(static_sql("try_capture_lock"), {"task_name": task_name}))
+    return bool(metadata.fetch_value(static_sql("try_capture_lock"), {"task_name": task_name}))
 
 
 def end_stale_readers(source: Endpoint, slot_name: str) -> bool:

@@ -1,4 +1,4 @@
-"""How far a task is: the checkpoint of apply and the progress of capture, in the target."""
+"""How far a task is: the checkpoint of apply, in the target, and the progress of capture, in the metadata."""
 
 from __future__ import annotations
 
@@ -45,6 +45,37 @@ class CaptureProgress:
     published_commit_at: datetime | None
 
 
+def start_progress(session: Session, task_name: str, start: Lsn, *, captures_changes: bool) -> None:
+    """Set the task's checkpoint, and capture progress if it captures, to `start`, with all counts at zero."""
+    start_checkpoint(session, task_name, start)
+    if captures_changes:
+        former = read_checkpoint(session, task_name).capture_session
+        start_capture_progress(session, task_name, start, session_number=former)
+
+
+def start_checkpoint(session: Session, task_name: str, start: Lsn) -> None:
+    """Set the task's checkpoint to `start`, with all counts at zero.
+
+    Changes held back, apply errors and dead letters of the time before are forgotten.
+    Takes the checkpoint's row lock first, like everybody who changes the task's tables.
+    """
+    parameters = {"task_name": task_name, "start": str(start)}
+    with schema_required():
+        session.execute(static_sql("start_checkpoint"), parameters)
+        session.execute(static_sql("forget_changes"), parameters)
+
+
+def start_capture_progress(session: Session, task_name: str, start: Lsn, *, session_number: int) -> None:
+    """Set the capture progress to `start`; later starts of capture have numbers above `session_number`.
+
+    Without the last one that the target has seen, it would take the new batches for old ones, in a database
+    that has had no capture of the task before.
+    """
+    parameters = {"task_name": task_name, "start": str(start), "session_number": session_number}
+    with schema_required():
+        session.execute(static_sql("start_capture_progress"), parameters)
+
+
 def read_checkpoint(session: Session, task_name: str) -> Checkpoint:
     """Return a task's checkpoint; raise MetadataError when it has not been set up."""
     return _checkpoint(session, "read_checkpoint", task_name)
@@ -84,8 +115,7 @@ def advance_checkpoint(
 
 def read_capture_progress(session: Session, task_name: str) -> CaptureProgress:
     """Return what capture has published; raise MetadataError when the task has not been set up."""
-    row = _row(session, "read_capture_progress", task_name)
-    return CaptureProgress(Lsn.parse(row[0]), row[1], Lsn.parse(row[2]), *row[3:])
+    return _capture_progress(_row(session, "read_capture_progress", task_name))
 
 
 def begin_capture_session(session: Session, task_name: str) -> int:
@@ -125,16 +155,40 @@ def advance_capture_progress(
     )
 
 
-def is_caught_up(session: Session, task_name: str, *, lsn: Lsn) -> bool:
+def is_caught_up(target: Session, metadata: Session, task_name: str, *, lsn: Lsn) -> bool:
     """Tell whether everything committed on the source before `lsn` is applied."""
+    return _compare(target, metadata, "is_caught_up", {"task_name": task_name, "lsn": str(lsn)})
+
+
+def is_applied_until(target: Session, metadata: Session, task_name: str, committed_at: datetime) -> bool:
+    """Tell whether everything committed on the source before a time is applied."""
+    parameters = {"task_name": task_name, "committed_at": committed_at}
+    return _compare(target, metadata, "is_applied_until", parameters)
+
+
+def _compare(target: Session, metadata: Session, query: str, parameters: dict[str, Any]) -> bool:
+    """Ask about the checkpoint, after the progress was read: what is applied can only be further by then."""
     with schema_required():
-        parameters = {"task_name": task_name, "lsn": str(lsn)}
-        return bool(session.fetch_value(static_sql("is_caught_up"), parameters))
+        row = metadata.fetch_one(static_sql("read_capture_progress"), {"task_name": parameters["task_name"]})
+        if row is None:
+            return False
+        progress = _capture_progress(row)
+        facts = {
+            "published_lsn": str(progress.published_lsn),
+            "idle": progress.idle,
+            "seen_lsn": str(progress.seen_lsn),
+            "seen_at": progress.seen_at,
+        }
+        return bool(target.fetch_value(static_sql(query), {**parameters, **facts}))
 
 
 def _checkpoint(session: Session, query: str, task_name: str) -> Checkpoint:
     end_lsn, commit_lsn, skip_lsn, *facts = _row(session, query, task_name)
     return Checkpoint(Lsn.parse(end_lsn), _lsn(commit_lsn), _lsn(skip_lsn), *facts)
+
+
+def _capture_progress(row: tuple[Any, ...]) -> CaptureProgress:
+    return CaptureProgress(Lsn.parse(row[0]), row[1], Lsn.parse(row[2]), *row[3:])
 
 
 def _lsn(text: str | None) -> Lsn | None:

@@ -1,6 +1,7 @@
-"""The metadata schema `trempy` in the target: its migrations and the tasks set up in it.
+"""The metadata schema `trempy`: its migrations and the tasks set up in it.
 
 A task's checkpoint and capture progress are in `checkpoints`, its tables in `table_states`.
+Where a task keeps a part of it in another database than its target, `metadata_places` tells the two apart.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ class TaskRow:
     set_up_at: datetime | None = None
     stop_reason: str | None = None
     stopped_at: datetime | None = None
-    text_collation: str | None = None  # None: the task was set up by a version without transformations
+    target_id: str | None = None  # the schema in the target; None: this one
 
 
 def migrate(session: Session) -> list[str]:
@@ -83,11 +84,16 @@ def drop_metadata(session: Session) -> bool:
 
 
 def read_task(session: Session, task_name: str) -> TaskRow | None:
-    """Return a task's row, None when it has not been set up; raise MetadataError without the schema."""
+    """Return a task's row, None when it has not been set up.
+
+    Raise MetadataError without the schema, or when the row is not here but in another database.
+    """
     with schema_required():
         row = session.fetch_one(static_sql("read_task"), {"task_name": task_name})
     if row is None:
         return None
+    if row[10] is not None:
+        raise elsewhere_error(task_name)
     return TaskRow(
         task_name=row[0],
         system_identifier=row[1],
@@ -99,20 +105,36 @@ def read_task(session: Session, task_name: str) -> TaskRow | None:
         set_up_at=row[7],
         stop_reason=row[8],
         stopped_at=row[9],
-        text_collation=row[10],
+        target_id=row[11],
     )
 
 
 def read_text_collation(session: Session, task_name: str) -> str:
     """Return the collation that letters and the order of text follow in a task."""
-    row = read_task(session, task_name)
-    return (row and row.text_collation) or BYTEWISE
+    return known_text_collation(session, task_name) or BYTEWISE
+
+
+def known_text_collation(session: Session, task_name: str) -> str | None:
+    """Return a task's collation, None when it was set up by a version without transformations."""
+    with schema_required():
+        name: str | None = session.fetch_value(static_sql("read_text_collation"), {"task_name": task_name})
+        return name
+
+
+def write_text_collation(session: Session, task_name: str, text_collation: str) -> None:
+    """Note the collation that letters and the order of text follow in a task."""
+    parameters = {"task_name": task_name, "text_collation": text_collation}
+    with schema_required():
+        session.execute(static_sql("write_text_collation"), parameters)
 
 
 def write_task(session: Session, row: TaskRow) -> None:
-    """Insert a task's row or bring it up to date; a stop is forgotten."""
+    """Insert a task's row or bring it up to date; a stop is forgotten.
+
+    Raise MetadataError when another target has a task of this name here.
+    """
     with schema_required():
-        session.execute(
+        written = session.execute(
             static_sql("write_task"),
             {
                 "task_name": row.task_name,
@@ -122,9 +144,11 @@ def write_task(session: Session, row: TaskRow) -> None:
                 "slot_name": row.slot_name,
                 "publication_name": row.publication_name,
                 "consistent_point": None if row.consistent_point is None else str(row.consistent_point),
-                "text_collation": row.text_collation,
+                "target_id": row.target_id,
             },
         )
+    if not written:
+        raise other_target_error(row.task_name)
 
 
 def follow_timeline(session: Session, task_name: str, timeline: int) -> None:
@@ -133,24 +157,14 @@ def follow_timeline(session: Session, task_name: str, timeline: int) -> None:
         session.execute(static_sql("follow_timeline"), {"task_name": task_name, "timeline": timeline})
 
 
-def start_progress(session: Session, task_name: str, start: Lsn, *, captures_changes: bool) -> None:
-    """Set the task's checkpoint, and capture progress if it captures, to `start`, with all counts at zero.
+def delete_task(session: Session, task_name: str, *, target_id: str | None = None) -> bool:
+    """Delete a task's row and everything that hangs on it; return whether there was one.
 
-    Changes held back, apply errors and dead letters of the time before are forgotten.
-    Takes the checkpoint's row lock first, like everybody who changes the task's tables.
+    `target_id` is that of the row: a task of another target that has the same name is left alone.
     """
-    parameters = {"task_name": task_name, "start": str(start)}
+    parameters = {"task_name": task_name, "target_id": target_id}
     with schema_required():
-        session.execute(static_sql("start_checkpoint"), parameters)
-        session.execute(static_sql("forget_changes"), parameters)
-        if captures_changes:
-            session.execute(static_sql("start_capture_progress"), parameters)
-
-
-def delete_task(session: Session, task_name: str) -> bool:
-    """Delete a task's row and everything that hangs on it; return whether there was one."""
-    with schema_required():
-        return session.execute(static_sql("delete_task"), {"task_name": task_name}) > 0
+        return session.execute(static_sql("delete_task"), parameters) > 0
 
 
 def record_stop(session: Session, task_name: str, reason: str) -> None:
@@ -172,8 +186,26 @@ def schema_required() -> Iterator[None]:
         yield
     except TargetStatementError as error:
         if error.sqlstate in _UNDEFINED:
-            raise MetadataError("the target has no metadata schema trempy, or an incomplete one") from error
+            raise MetadataError(f"no metadata schema trempy, or an incomplete one: {error}") from error
         raise
+
+
+def elsewhere_error(task_name: str) -> MetadataError:
+    """Return the error of settings that look for a task's metadata where it is not."""
+    return MetadataError(
+        f"task {task_name} keeps its metadata in another database than the one that metadata_conn_id names "
+        "(null names the target)",
+        hint="Set metadata_conn_id as it was. To keep the metadata in another database from now on, "
+        "run `trempy reload`: it starts from zero.",
+    )
+
+
+def other_target_error(task_name: str) -> MetadataError:
+    """Return the error of a name that another target has taken in a metadata database."""
+    return MetadataError(
+        f"the metadata database has a task {task_name} already, of another target",
+        hint="Choose another task_name; if that target is gone, delete the task's row in trempy.tasks there.",
+    )
 
 
 def _create_schema(session: Session) -> None:
@@ -188,8 +220,8 @@ def _create_schema(session: Session) -> None:
 
 def _schema_refused(session: Session) -> TargetPermissionError:
     return TargetPermissionError(
-        f"target {session.parameters.where}: the role may not create the schema trempy",
-        hint="As a superuser on the target: create schema trempy authorization <the task's role>.",
+        f"{session.role} {session.parameters.where}: the role may not create the schema trempy",
+        hint="As a superuser in that database: create schema trempy authorization <the task's role>.",
     )
 
 

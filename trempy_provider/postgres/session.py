@@ -1,4 +1,4 @@
-"""Sessions with the source and the target: pinned settings, translated errors, transactions.
+"""Sessions with source, target and metadata database: pinned settings, translated errors, transactions.
 
 A session is autocommit outside `transaction()`.
 Its settings are pinned so that a value's text form is the same on both sides, whatever the server, the
@@ -69,7 +69,10 @@ class Writer(Protocol):
 
 
 class Endpoint:
-    """The source or the target of a task: opens sessions, reading the parameters anew each time."""
+    """A database of a task: opens sessions, reading the parameters anew each time.
+
+    `role` is source, target or metadata.
+    """
 
     def __init__(
         self,
@@ -78,11 +81,18 @@ class Endpoint:
         task_name: str,
         role: str,
         read_salt: Callable[[str], str | None] = lambda _: None,
+        metadata: Endpoint | None = None,
     ) -> None:
         self._read_parameters = read_parameters
         self._read_salt = read_salt
+        self._metadata = metadata
         self.task_name = task_name
         self.role = role
+
+    @property
+    def metadata(self) -> Endpoint:
+        """Where a target's task keeps the metadata that need not commit with rows: here, or elsewhere."""
+        return self._metadata or self
 
     def parameters(self) -> ConnectionParameters:
         """Return the connection's fields as they are now."""

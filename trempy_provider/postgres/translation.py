@@ -65,14 +65,17 @@ class TargetStatementError(TargetError):
 
 
 def translate(error: psycopg2.Error, *, role: str, where: str) -> TrempyError:
-    """Return our error for the driver's; `role` is "source" or "target"."""
+    """Return our error for the driver's; `role` is "source", "target" or "metadata".
+
+    The metadata is part of the target, wherever it is kept; the message says which of the two it is.
+    """
     on_source = role == "source"
     sqlstate = error.pgcode or ""
     message = f"{role} {where}: {describe(error)}"
     if _is_lost(error, sqlstate):
         return SourceUnavailableError(message) if on_source else TargetUnavailableError(message)
     if sqlstate == "42501" or sqlstate.startswith("28"):
-        return SourcePermissionError(message) if on_source else TargetPermissionError(message)
+        return SourcePermissionError(message) if on_source else _not_permitted(message, role)
     if on_source and sqlstate == "55006":
         return SlotInUseError(message)
     if on_source and sqlstate == "53400":
@@ -104,6 +107,11 @@ def _statement_error(
     return TargetStatementError(
         message, sqlstate=sqlstate, server_message=_primary(error), is_raised=_is_raised(error)
     )
+
+
+def _not_permitted(message: str, role: str) -> TargetPermissionError:
+    hint = f"Grant what is named; the README lists the exact grants of the {role} role."
+    return TargetPermissionError(message, hint=hint)
 
 
 def _primary(error: psycopg2.Error) -> str:

@@ -63,7 +63,7 @@ class ReplicationCaughtUpSensor(BaseSensorOperator):
         return {"lsn": self.lsn, "committed_at": self.committed_at}
 
     def poke(self, context: Context) -> bool:  # noqa: ARG002  # Airflow's signature
-        """Ask the target's metadata."""
+        """Ask the task's metadata."""
         try:
             committed_at = None if self.committed_at is None else _read_time(self.committed_at)
             lsn = None if self.lsn is None else Lsn.parse(self.lsn)
@@ -79,9 +79,11 @@ class ReplicationCaughtUpSensor(BaseSensorOperator):
         return {"lsn": self.lsn, "committed_at": self.committed_at}
 
     def _defer(self) -> None:
+        task = find_settings(self.task_name).load()
         trigger = CaughtUpTrigger(
             task_name=self.task_name,
-            target_conn_id=find_settings(self.task_name).load().target_conn_id,
+            target_conn_id=task.target_conn_id,
+            metadata_conn_id=task.metadata_conn_id,
             lsn=self.lsn,
             committed_at=None if self.committed_at is None else str(self.committed_at),
             poll_interval_seconds=self.poke_interval,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from trempy_provider.config.choices import OriginPolicy
-from trempy_provider.hooks.postgres import open_endpoint
+from trempy_provider.hooks.postgres import open_endpoint, open_target
 from trempy_provider.jobs.watch import SlotWatch, open_slot_watch
 from trempy_provider.triggers.base import LeaseTrigger, open_in_thread
 
@@ -16,7 +16,8 @@ class CaptureTrigger(LeaseTrigger):
     :param slot_name: the task's slot
     :param publication_name: the task's publication
     :param source_conn_id: the source's connection
-    :param target_conn_id: the target's connection, where the slot's progress is recorded
+    :param target_conn_id: the target's connection
+    :param metadata_conn_id: where the slot's progress is recorded; the target unless it is given
     :param origin: `none` when changes that the source received by replication do not count
     """
 
@@ -33,7 +34,11 @@ class CaptureTrigger(LeaseTrigger):
         names = self.names
         return open_slot_watch(
             open_endpoint(names["source_conn_id"], task_name=self.task_name, role="source"),
-            open_endpoint(names["target_conn_id"], task_name=self.task_name, role="target"),
+            open_target(
+                names["target_conn_id"],
+                metadata_conn_id=names.get("metadata_conn_id", names["target_conn_id"]),
+                task_name=self.task_name,
+            ),
             slot_name=names["slot_name"],
             publication_name=names["publication_name"],
             local_only=names.get("origin") == OriginPolicy.NONE,

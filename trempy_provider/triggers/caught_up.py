@@ -10,16 +10,17 @@ from typing import Any
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from trempy_provider.errors import RetryPolicy, TrempyError
-from trempy_provider.hooks.postgres import open_endpoint
+from trempy_provider.hooks.postgres import open_target
 from trempy_provider.jobs.caught_up import is_caught_up
 from trempy_provider.replication.lsn import Lsn
 
 
 class CaughtUpTrigger(BaseTrigger):
-    """Ask the target's metadata every few seconds.
+    """Ask the task's metadata every few seconds.
 
     :param task_name: the replication task
     :param target_conn_id: the target's connection
+    :param metadata_conn_id: the connection of the metadata; the target's unless it is given
     :param lsn: everything committed on the source before it has to be applied
     :param committed_at: the same for a commit time, in ISO format with a time zone
     :param poll_interval_seconds: how often to ask
@@ -30,6 +31,7 @@ class CaughtUpTrigger(BaseTrigger):
         *,
         task_name: str,
         target_conn_id: str,
+        metadata_conn_id: str | None = None,
         lsn: str | None = None,
         committed_at: str | None = None,
         poll_interval_seconds: float = 5.0,
@@ -37,13 +39,16 @@ class CaughtUpTrigger(BaseTrigger):
         super().__init__()  # type: ignore[no-untyped-call]
         self.task_name = task_name
         self.target_conn_id = target_conn_id
+        self.metadata_conn_id = metadata_conn_id or target_conn_id
         self.lsn = lsn
         self.committed_at = committed_at
         self.poll_interval_seconds = poll_interval_seconds
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return the class and its arguments: names and positions, never a secret."""
-        names = ("task_name", "target_conn_id", "lsn", "committed_at", "poll_interval_seconds")
+        names = (
+            "task_name", "target_conn_id", "metadata_conn_id", "lsn", "committed_at", "poll_interval_seconds",
+        )  # fmt: skip
         return f"{type(self).__module__}.{type(self).__name__}", {name: getattr(self, name) for name in names}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
@@ -53,7 +58,9 @@ class CaughtUpTrigger(BaseTrigger):
         yield TriggerEvent({"lsn": self.lsn, "committed_at": self.committed_at})
 
     def _is_over(self) -> bool:
-        target = open_endpoint(self.target_conn_id, task_name=self.task_name, role="target")
+        target = open_target(
+            self.target_conn_id, metadata_conn_id=self.metadata_conn_id, task_name=self.task_name
+        )
         try:
             return is_caught_up(target, self.task_name, lsn=self._lsn(), committed_at=self._committed_at())
         except TrempyError as error:

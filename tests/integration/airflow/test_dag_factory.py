@@ -71,16 +71,6 @@ def test_broken_task_is_named_and_leaves_the_others_alone(variables):
     assert "task.start_mode" in str(caught.value)
 
 
-def test_option_that_is_not_executed_is_an_error_too(variables):
-    settings = make_settings("later")
-    settings["task"]["metadata_conn_id"] = "elsewhere"
-    variables.add(settings)
-
-    assert build_dags() == {}
-    with pytest.raises(SettingsError, match=r"(?s)Variable trempy_task_later.*metadata_conn_id"):
-        raise_settings_errors()
-
-
 def test_parsing_costs_one_look_up_and_one_for_each_variable(variables):
     for name in ("first", "second", "third"):
         variables.add(make_settings(name))

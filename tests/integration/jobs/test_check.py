@@ -340,14 +340,6 @@ CASES: dict[str, tuple[list[Any], dict[str, Any], str, str, str, str]] = {
         "warning",
     ),
     "pattern without a match": ([("shop", "zzz*")], {}, "", "no table matches", "", "error"),
-    "unsupported": (
-        ["customers"],
-        {"metadata_conn_id": "elsewhere"},
-        "",
-        "task.metadata_conn_id",
-        "",
-        "error",
-    ),
     "history without a key": (["nokey"], SCD2, "", "which the mode scd2 needs", "", "error"),
     "history's name taken": (
         ["customers"],

@@ -418,3 +418,17 @@ def test_nothing_is_left_half_made_when_a_type_is_missing(
         run(task, shop)
 
     assert shop.target.fetch_all("select 1 from pg_namespace where nspname = 'shop'") == []
+
+
+def test_task_of_an_older_version_goes_on_after_the_next_setup(shop: DatabasePair, task_name: str) -> None:
+    task = make_task(task_name, ["customers"])
+    before = run(task, shop)
+    shop.target_superuser.execute(
+        "drop table trempy.identity; alter table trempy.tasks drop metadata_id, drop target_id;"
+        "delete from trempy.migrations where name >= '0010'"
+    )
+
+    after = run(task, shop)
+
+    assert not after.started_anew
+    assert after.consistent_point == before.consistent_point

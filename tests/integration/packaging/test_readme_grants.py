@@ -48,11 +48,12 @@ def code(text: str, language: str) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Roles:
-    """The README's two roles under names of their own, in the databases of a test."""
+    """The README's roles under names of their own, in the databases of a test."""
 
     pair: DatabasePair
     source: str
     target: str
+    metadata: str
 
     def grant_source(self, statements: str) -> Database:
         """Run the statements for the source; return it as the role that they make."""
@@ -65,6 +66,12 @@ class Roles:
         words = {"trempy_target": self.target, "database warehouse": f"database {self.pair.target.name}"}
         return self._grant(self.pair.target_superuser, statements, words, role=self.target)
 
+    def grant_metadata(self, statements: str, *, database: Database) -> Database:
+        """Run the statements for a metadata database; return it as the role that they make."""
+        words = {"trempy_metadata": self.metadata, "database operations": f"database {database.name}"}
+        address = self.pair.source_superuser.uri.rpartition("/")[0]
+        return self._grant(Database(f"{address}/{database.name}"), statements, words, role=self.metadata)
+
     def _grant(self, superuser: Database, statements: str, words: dict[str, str], *, role: str) -> Database:
         for word, replacement in {**words, "password '…'": f"password '{PASSWORD}'"}.items():
             statements = statements.replace(word, replacement)
@@ -76,13 +83,15 @@ class Roles:
 @pytest.fixture
 def roles(databases: DatabasePair) -> Iterator[Roles]:
     suffix = secrets.token_hex(4)
-    roles = Roles(databases, f"readme_source_{suffix}", f"readme_target_{suffix}")
+    roles = Roles(databases, *(f"readme_{side}_{suffix}" for side in ("source", "target", "metadata")))
     databases.source_admin.execute(SOURCE_TABLES)
     databases.target_superuser.execute(TARGET_TABLES)
     yield roles
     drop = "drop owned by {0} cascade; drop role {0}"
     databases.source_superuser.execute(sql.SQL(drop).format(sql.Identifier(roles.source)))
     databases.target_superuser.execute(sql.SQL(drop).format(sql.Identifier(roles.target)))
+    drop = "drop role if exists {}"  # what it had is gone with its database
+    databases.source_superuser.execute(sql.SQL(drop).format(sql.Identifier(roles.metadata)))
 
 
 @pytest.fixture
@@ -99,7 +108,7 @@ def command(roles: Roles, rabbitmq_uri: str, task_name: str, tmp_path: Path) -> 
 
 
 def test_grants_of_the_readme_are_enough_for_its_example(roles: Roles, command: Command) -> None:
-    on_source, on_target, for_origins = code(section("Rights on source and target"), "sql")
+    on_source, on_target, for_origins, _ = code(section("Rights on source and target"), "sql")
     source, target = roles.grant_source(on_source), roles.grant_target(on_target)
     roles.grant_target(for_origins)
     command.databases = replace(roles.pair, source=source, target=target)
@@ -122,10 +131,10 @@ def test_grants_of_the_readme_are_enough_for_its_example(roles: Roles, command: 
 
 
 def test_publication_that_an_administrator_creates_replaces_create_and_ownership(
-    roles: Roles, command: Command
+    roles: Roles, command: Command, metadata_database: Database
 ) -> None:
     rights = section("Rights on source and target")
-    on_source, on_target, _ = code(rights, "sql")
+    on_source, on_target, _, on_metadata = code(rights, "sql")
     source = roles.grant_source(
         re.sub(r"^grant shop_owner.*$", "", on_source, flags=re.MULTILINE).replace(
             "connect, create", "connect"
@@ -140,9 +149,15 @@ def test_publication_that_an_administrator_creates_replaces_create_and_ownership
         )
     )
     command.databases = replace(roles.pair, source=source, target=roles.grant_target(on_target))
+    metadata = roles.grant_metadata(on_metadata, database=metadata_database)
+    settings = json.loads(command.settings_file.read_text())
+    settings["task"]["metadata_conn_id"] = "operations"
+    command.settings_file.write_text(json.dumps(settings))
+    command.metadata_uri = metadata.uri
 
     command.done("run", "--until-caught-up")
     roles.pair.source_admin.execute(CHANGES)
     command.done("run", "--until-caught-up")
+    assert metadata.fetch_value("select count(*) from trempy.capture_progress") == 1
 
     assert roles.pair.target_superuser.fetch_value("select count(*) from sales.customers") == 21

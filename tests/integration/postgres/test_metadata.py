@@ -10,7 +10,7 @@ from tests.support.databases import DatabasePair
 from tests.support.tasks import make_target, open_target
 from trempy_provider.errors import MetadataError, TargetPermissionError
 from trempy_provider.postgres import metadata
-from trempy_provider.postgres.checkpoints import read_capture_progress, read_checkpoint
+from trempy_provider.postgres.checkpoints import read_capture_progress, read_checkpoint, start_progress
 from trempy_provider.postgres.metadata import (
     TaskRow,
     applied_migrations,
@@ -21,7 +21,6 @@ from trempy_provider.postgres.metadata import (
     migrate,
     read_task,
     record_stop,
-    start_progress,
     write_task,
 )
 from trempy_provider.postgres.session import Session

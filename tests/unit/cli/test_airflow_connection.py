@@ -10,6 +10,7 @@ from trempy_provider.cli.connections import Connections
 from trempy_provider.config.loader import load_task
 from trempy_provider.errors import ConfigurationError
 from trempy_provider.postgres.parameters import ConnectionParameters
+from trempy_provider.postgres.session import Endpoint
 
 VARIABLE = "AIRFLOW_CONN_SHOP"
 POSTGRES = ConnectionParameters(
@@ -117,6 +118,29 @@ def test_command_line_counts_before_trempys_variable_before_airflows():
     environment["TREMPY_SOURCE"] = "postgresql://environment/db"
     assert host() == "environment"
     assert host(source="postgresql://given/db") == "given"
+
+
+def test_metadata_database_is_given_in_the_same_ways_where_the_settings_name_one():
+    settings = {"task": {"task_name": "t"}, "tables": [{"schema_name": "p", "table_name": "t"}]}
+    environment = {"TREMPY_TARGET": "postgresql://target/db", "TREMPY_METADATA": "postgresql://other/db"}
+
+    def target(**given: str) -> Endpoint:
+        task = load_task(settings, origin="test")
+        return Connections(task, given=given, environment=environment).target
+
+    together = target()
+    assert together.metadata is together
+    with pytest.raises(ConfigurationError, match="--metadata is given"):
+        target(metadata="postgresql://given/db")
+    settings["task"]["metadata_conn_id"] = "shop"
+    assert target().metadata.parameters().host == "other"
+    assert target(metadata="postgresql://given/db").metadata.parameters().host == "given"
+    del environment["TREMPY_METADATA"]
+    with pytest.raises(ConfigurationError, match="no metadata is given") as caught:
+        target()
+    assert f"TREMPY_METADATA or {VARIABLE}" in caught.value.hint
+    environment[VARIABLE] = "postgres://airflow/db"
+    assert target().metadata.parameters().host == "airflow"
 
 
 def test_a_salt_is_trempys_variable_or_the_password_of_airflows_connection():

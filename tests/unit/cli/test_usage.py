@@ -63,7 +63,6 @@ def test_wrong_arguments_are_refused_with_a_last_line(arguments, words, capsys):
         ("[]", "an object"),
         ({**GOOD, "tasks": 1}, "tasks"),
         ({"task": {"task_name": "Shop"}, "tables": GOOD["tables"]}, "task.task_name"),
-        ({**GOOD, "task": {"task_name": "shop", "metadata_conn_id": "elsewhere"}}, "elsewhere"),
     ],
 )
 @pytest.mark.parametrize("command", ["check", "run", "status", "teardown"])

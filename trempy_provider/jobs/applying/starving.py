@@ -32,8 +32,9 @@ _SEND_SECONDS = 5.0
 class Starving:
     """The watch over an apply that gets no messages; the longer it gets none, the rarer it asks."""
 
-    def __init__(self, session: Session, task_name: str, *, broker: Broker) -> None:
-        self._session = session
+    def __init__(self, target: Session, metadata: Session, task_name: str, *, broker: Broker) -> None:
+        self._target = target
+        self._metadata = metadata
         self._task_name = task_name
         self._broker = broker
         self.fed()
@@ -48,8 +49,8 @@ class Starving:
         if time.monotonic() < self._asks_at:
             return
         # What is recorded as published was in the queue before.
-        published_lsn = read_capture_progress(self._session, self._task_name).published_lsn
-        checkpoint = read_checkpoint(self._session, self._task_name)
+        published_lsn = read_capture_progress(self._metadata, self._task_name).published_lsn
+        checkpoint = read_checkpoint(self._target, self._task_name)
         if checkpoint.end_lsn < published_lsn:
             self._ask(published_lsn, session_number=checkpoint.capture_session)
             self._pause_seconds = min(2 * self._pause_seconds, LONGEST_PAUSE_SECONDS)

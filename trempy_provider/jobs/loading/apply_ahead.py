@@ -13,6 +13,7 @@ from trempy_provider.errors import TrempyError
 from trempy_provider.jobs.loading.context import LoadContext
 from trempy_provider.jobs.uncaptured import note_nothing_uncaptured
 from trempy_provider.postgres.checkpoints import is_caught_up, read_checkpoint
+from trempy_provider.postgres.metadata_places import metadata_session
 from trempy_provider.postgres.session import Session
 from trempy_provider.replication.lsn import Lsn
 
@@ -23,17 +24,18 @@ _STANDSTILL_SECONDS = 10.0
 def wait_for_apply(context: LoadContext, *, until: Lsn, target: Session) -> None:
     """Wait until everything before an LSN is applied; give up where that would be in vain."""
     task_name = context.task.task_name
-    if is_caught_up(target, task_name, lsn=until) or not _may_be_captured(context, until):
-        return
-    reached, deadline = None, 0.0
-    while not is_caught_up(target, task_name, lsn=until):
-        end_lsn = read_checkpoint(target, task_name).end_lsn
-        if end_lsn != reached:
-            reached, deadline = end_lsn, time.monotonic() + _STANDSTILL_SECONDS
-        if time.monotonic() > deadline:
+    with metadata_session(context.target, target, "full_load") as metadata:
+        if is_caught_up(target, metadata, task_name, lsn=until) or not _may_be_captured(context, until):
             return
-        context.stop.wait(_POLL_SECONDS)
-        context.stop.raise_if_set()
+        reached, deadline = None, 0.0
+        while not is_caught_up(target, metadata, task_name, lsn=until):
+            end_lsn = read_checkpoint(target, task_name).end_lsn
+            if end_lsn != reached:
+                reached, deadline = end_lsn, time.monotonic() + _STANDSTILL_SECONDS
+            if time.monotonic() > deadline:
+                return
+            context.stop.wait(_POLL_SECONDS)
+            context.stop.raise_if_set()
 
 
 def _may_be_captured(context: LoadContext, until: Lsn) -> bool:

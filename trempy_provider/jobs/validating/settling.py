@@ -38,6 +38,7 @@ from trempy_provider.jobs.validating.sides import ABSENT, Looked, Seen, Sides
 from trempy_provider.postgres.checkpoints import is_caught_up, lock_checkpoint
 from trempy_provider.postgres.comparison import Keys, RowKey
 from trempy_provider.postgres.load_snapshot import lock_leaf
+from trempy_provider.postgres.metadata_places import metadata_session
 from trempy_provider.postgres.session import static_sql
 from trempy_provider.postgres.table_states import LoadState, read_table_states
 from trempy_provider.postgres.validations import DifferenceKind
@@ -123,7 +124,7 @@ class Settler:
             settled.note = f"apply has not come past {lsn}: changes on their way could not be told apart"
             return
         with self._beside_apply():
-            if not is_caught_up(self._target, self._context.task.task_name, lsn=lsn):
+            if not self._is_applied(lsn):
                 return
             on_target = self._sides.target.look(choice)
             if not self._wait_for_writers():
@@ -132,6 +133,10 @@ class Settler:
             with self._of_source():
                 after = self._look_at_source(choice)
                 self._judge(settled, choice, before, after, on_target, found_extra=found_extra)
+
+    def _is_applied(self, lsn: Lsn) -> bool:
+        with metadata_session(self._context.target, self._target, "validate") as metadata:
+            return is_caught_up(self._target, metadata, self._context.task.task_name, lsn=lsn)
 
     @contextmanager
     def _beside_apply(self) -> Iterator[None]:
