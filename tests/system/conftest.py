@@ -12,6 +12,8 @@ import pytest
 
 from sandbox.airflow import AirflowServer
 from sandbox.airflow_api import AirflowApi, AirflowApiError
+from sandbox.installations import available_versions
+from sandbox.postgres import PostgresServer
 from tests.support.databases import Database, DatabasePair
 from tests.support.servers import start_whole
 from tests.support.wait import wait_until as wait_for_condition
@@ -34,8 +36,19 @@ TABLES = ("customers", "products", "orders", "visits")
 
 
 @pytest.fixture(scope="session")
-def airflow() -> Iterator[AirflowServer]:
-    server = start_whole(AirflowServer(DAGS_FOLDER))
+def airflow_database() -> Iterator[str | None]:
+    """Give Airflow a PostgreSQL of its own: SQLite refuses requests while another component writes."""
+    if not available_versions():
+        yield None
+        return
+    server = start_whole(PostgresServer())
+    yield server.superuser_uri().replace("postgresql://", "postgresql+psycopg2://")
+    server.remove()
+
+
+@pytest.fixture(scope="session")
+def airflow(airflow_database: str | None) -> Iterator[AirflowServer]:
+    server = start_whole(AirflowServer(DAGS_FOLDER, database_uri=airflow_database))
     yield server
     server.remove()
 
@@ -101,6 +114,15 @@ class Shop:
             timeout_seconds=seconds,
             what=f"{task_id} is {' or '.join(states)}",
         )
+
+    def wait_for_try(self, dag_id: str, run_id: str, task_id: str, *, after: int) -> None:
+        """Wait until a try later than the number `after` runs."""
+
+        def is_tried_again() -> bool:
+            instance = self.api.task_instance(dag_id, run_id, task_id)
+            return instance["try_number"] > after and instance["state"] == "running"
+
+        wait_until(is_tried_again, timeout_seconds=150, what=f"{task_id} is tried again")
 
     def wait_for_silence(self, dag_id: str, run_id: str) -> None:
         """Wait until capture and apply have deferred."""

@@ -131,6 +131,7 @@ def test_nothing_is_lost_or_doubled_by_killed_workers_a_cleared_task_and_a_pause
     shop.api.clear_task(dag_id, run_id, "capture")
     shop.change("after capture is cleared")
     shop.wait_until_equal(timeout_seconds=150)
+    shop.wait_for_try(dag_id, run_id, "capture", after=tries["capture"])  # a paused DAG starts no tasks
     shop.api.set_paused(dag_id, paused=True)
     shop.change("while the DAG is paused")
     shop.wait_until_equal(timeout_seconds=150)  # the lease goes on
