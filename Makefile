@@ -11,7 +11,7 @@ WORKERS ?= $(shell echo $$(($$(nproc) + 1)))
 export PYTHONDONTWRITEBYTECODE := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help print-python venv servers unit test soak lint types contracts demo demo-down eval-assistant constraints reference dist clean
+.PHONY: help print-python venv servers unit test soak bench lint types contracts demo demo-down eval-assistant constraints reference dist clean
 
 help:  ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -45,6 +45,9 @@ types: venv  ## check types
 
 contracts: venv  ## check who imports whom
 	$(BIN)/lint-imports
+
+bench: venv servers  ## compare with native replication and PostgreSQL's tools (NAME="…", ROUNDS=5, SCALE=1)
+	@$(BIN)/python -m sandbox.supervise $(BIN)/python -m benchmarks $(NAME) --rounds $(or $(ROUNDS),5) --scale $(or $(SCALE),1)
 
 demo: venv  ## copy and follow a live shop database through Airflow (DEMO_ONCE=1: check, then end)
 	@$(BIN)/python -m sandbox.demo
