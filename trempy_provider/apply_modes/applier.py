@@ -83,30 +83,29 @@ class Applier:
         self._evolver.forget()
         self._writer.forget()
 
-    def apply_batch(self, batch: Batch, *, after: Lsn) -> CommitPoint | None:
+    def read_columnar(self, batch: Batch) -> ColumnarBatch | None:
+        """Return a batch as arrays if this mode writes them, and it has that form; needs no session."""
+        return None if self._keeps_order or not self._writer.takes_arrays else read_columnar(batch)
+
+    def apply_batch(self, batch: Batch, columnar: ColumnarBatch | None, *, after: Lsn) -> CommitPoint | None:
         """Apply what of a batch committed at or after `after`, within the open target transaction.
 
+        `columnar` is what `read_columnar` says of it.
         Return where its last transaction committed, None when there is none.
         """
-        columnar = self._read_columnar(batch, after)
-        if columnar is not None:
+        if columnar is not None and self._writes_all(batch, columnar, after=after):
             self._apply_columnar(batch, columnar)
             return CommitPoint(columnar.last.commit_lsn, datetime_of(columnar.last.committed_at))
         fresh = [entry for entry in read_transactions(batch) if entry.commit_lsn >= after]
         self.apply(fresh)
         return CommitPoint(fresh[-1].commit_lsn, fresh[-1].committed_at) if fresh else None
 
-    def _read_columnar(self, batch: Batch, after: Lsn) -> ColumnarBatch | None:
-        """Return a batch as arrays if all of it is written, table by table, in whatever order."""
-        if self._keeps_order or not self._writer.takes_arrays or batch.first_lsn < after:
-            return None
-        columnar = read_columnar(batch)
-        if columnar is None or not all(
+    def _writes_all(self, batch: Batch, columnar: ColumnarBatch, *, after: Lsn) -> bool:
+        """Tell whether all of a batch is written, table by table, in whatever order."""
+        return batch.first_lsn >= after and all(
             self._router.writes_all(table.shape.relation.oid, table.counts, since=batch.first_lsn)
             for table in columnar.tables
-        ):
-            return None
-        return columnar
+        )
 
     def _apply_columnar(self, batch: Batch, columnar: ColumnarBatch) -> None:
         """Write each table at once; one that cannot be written so takes the way of single changes."""

@@ -15,7 +15,6 @@ from trempy_provider.postgres.session import Session
 from trempy_provider.postgres.source_facts import SourceFacts, read_facts_payload
 from trempy_provider.postgres.tables import quote_name
 from trempy_provider.postgres.types import TypeGap, add_labels_sql, add_missing_labels, find_type_gaps
-from trempy_provider.replication.table_facts import are_told
 
 
 class EnumLabels:
@@ -27,7 +26,7 @@ class EnumLabels:
         self._seen: dict[int, bytes] = {}
 
     def prepare(self, payloads: Iterable[bytes]) -> None:
-        """Let the target's enums have the labels that rows among the payloads may have.
+        """Let the target's enums have the labels that rows may have, by facts of tables that were told.
 
         Call it outside a transaction.
         Raise SchemaChangeError naming type and column when somebody must add them.
@@ -35,8 +34,7 @@ class EnumLabels:
         if self._policy is SchemaEvolution.IGNORE:
             return
         for payload in payloads:
-            if payload[:1] == b"M" and are_told(payload):
-                self._prepare(payload)
+            self._prepare(payload)
 
     def _prepare(self, payload: bytes) -> None:
         facts = read_facts_payload(payload)

@@ -77,7 +77,12 @@ class TableWriter:
 
         Then they have no such form, or a row of them fails: `write` says which.
         """
-        net = net_rows(table.rows, buffer, key_positions=projection.key_positions)
+        net = net_rows(
+            table.rows,
+            buffer,
+            key_positions=projection.key_positions,
+            by_key=projection.has_one_unique_key,
+        )
         if net is None:
             return False
         net = without_values_of_deletes(net, projection.key_positions)
@@ -85,7 +90,7 @@ class TableWriter:
         self._prepare(projection)
         try:
             with self._staging.in_savepoint("trempy_group"):
-                staging = self._staging.stage_text(projection.name, projection.staged_columns, staged.body)
+                staging = self._staging.stage_text(projection.name, projection.staged_columns, staged.parts)
                 self._apply_staged(projection, staging, StagedCounts(staged.counts))
         except TargetStatementError as error:
             if not is_row_error(error):

@@ -13,7 +13,7 @@ from typing import Protocol
 
 MEBIBYTE = 1024 * 1024
 DEFAULT_WINDOW = 16
-DEFAULT_WINDOW_BYTES = 64 * MEBIBYTE
+DEFAULT_WINDOW_BYTES = 24 * MEBIBYTE
 
 
 @dataclass(frozen=True, slots=True)

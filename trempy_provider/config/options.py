@@ -133,14 +133,14 @@ class CdcOptions(SettingsModel):
         description="Length of one CDC lease, that is, of one DAG run.",
     )
     batch_max_rows: int = Field(
-        default=10_000,
+        default=100_000,
         strict=True,
         ge=1,
         le=100_000_000,
         description="Changes after which a batch is published.",
     )
     batch_max_bytes: int = Field(
-        default=4 * 1024 * 1024,
+        default=8 * 1024 * 1024,
         strict=True,
         ge=1024,
         le=MESSAGE_MAX_BYTES,
@@ -150,7 +150,7 @@ class CdcOptions(SettingsModel):
         default=1.0, strict=True, gt=0, le=3600, description="Age at which a batch is published."
     )
     prefetch_count: int = Field(
-        default=1, strict=True, ge=1, le=65535, description="Unacknowledged messages the broker may hand out."
+        default=2, strict=True, ge=1, le=65535, description="Unacknowledged messages the broker may hand out."
     )
     idle_seconds: int = Field(
         default=30,

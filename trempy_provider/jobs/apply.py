@@ -18,11 +18,14 @@ from trempy_provider.apply_modes.error_limit import raise_at_error_limit
 from trempy_provider.broker.base import Broker, Consumer, Delivery
 from trempy_provider.config.task import ReplicationTask
 from trempy_provider.errors import RetryPolicy, TrempyError
+from trempy_provider.jobs.applying.batches import ReadBatch
 from trempy_provider.jobs.applying.deliveries import DeliveryApplier
+from trempy_provider.jobs.applying.read_ahead import ReadAhead
 from trempy_provider.jobs.applying.report import ApplyReport
 from trempy_provider.jobs.applying.starving import Starving
 from trempy_provider.jobs.backoff import Backoff
 from trempy_provider.jobs.cancelling import cancelling
+from trempy_provider.jobs.heap import give_back_large_blocks
 from trempy_provider.jobs.lease import EndReason, Lease, StopSignal
 from trempy_provider.postgres.checkpoints import is_caught_up, read_checkpoint
 from trempy_provider.postgres.metadata_places import metadata_session, verify_places
@@ -44,6 +47,7 @@ def apply(
     ErrorLimitError when too many rows have failed, and what a message fails of, after it has gone to the
     dead-letter queue.
     """
+    give_back_large_blocks()
     report = ApplyReport()
     backoff = Backoff(lease=lease, stop=stop)
     running = _Apply(task, broker=broker, report=report, lease=lease, stop=stop, backoff=backoff)
@@ -98,13 +102,21 @@ class _Apply:
             stop=self._stop,
         )
         deliveries.take_back_dead_letters()
-        with closing(self._broker.open_consumer(prefetch_count=self._task.cdc.prefetch_count)) as consumer:
-            reason = self._consume(session, metadata, consumer, deliveries)
+        with (
+            closing(self._broker.open_consumer(prefetch_count=self._task.cdc.prefetch_count)) as consumer,
+            closing(ReadAhead(consumer, deliveries.batches.read)) as ahead,
+        ):
+            reason = self._consume(session, metadata, consumer, ahead, deliveries)
         self._report.waiting_tables = read_waiting_tables(session, self._task.task_name)
         return reason
 
     def _consume(
-        self, session: Session, metadata: Session, consumer: Consumer, deliveries: DeliveryApplier
+        self,
+        session: Session,
+        metadata: Session,
+        consumer: Consumer,
+        ahead: ReadAhead,
+        deliveries: DeliveryApplier,
     ) -> EndReason:
         starving = Starving(session, metadata, self._task.task_name, broker=self._broker)
         active_at = time.monotonic()
@@ -112,12 +124,12 @@ class _Apply:
             reason = self._end_reason(session, metadata, idle_for_seconds=time.monotonic() - active_at)
             if reason is not None:
                 return reason
-            delivery = consumer.get(timeout_seconds=self._lease.remaining_seconds(at_most=_GET_SECONDS))
-            if delivery is None:
+            taken = ahead.get(timeout_seconds=self._lease.remaining_seconds(at_most=_GET_SECONDS))
+            if taken is None:
                 starving.hungry()
                 self._backoff.going_on()
                 continue
-            self._take(delivery, session=session, consumer=consumer, deliveries=deliveries)
+            self._take(*taken, session=session, consumer=consumer, deliveries=deliveries)
             starving.fed()
             self._backoff.succeeded()
             active_at = time.monotonic()
@@ -133,11 +145,17 @@ class _Apply:
         return self._lease.reached(position, idle_for_seconds=idle_for_seconds)
 
     def _take(
-        self, delivery: Delivery, *, session: Session, consumer: Consumer, deliveries: DeliveryApplier
+        self,
+        delivery: Delivery,
+        read: ReadBatch | None,
+        *,
+        session: Session,
+        consumer: Consumer,
+        deliveries: DeliveryApplier,
     ) -> None:
         """Apply a delivery and acknowledge it; raise the error at which the task stops."""
         error_count = self._report.error_count
-        error = deliveries.apply(delivery)
+        error = deliveries.apply(delivery, read)
         consumer.ack(delivery)
         if error is not None:
             raise error

@@ -17,8 +17,10 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Any
+from itertools import groupby
+from typing import Any, cast
 
 from trempy_provider.broker.base import Broker
 from trempy_provider.config.masks import mask_entries
@@ -26,6 +28,7 @@ from trempy_provider.config.task import ReplicationTask
 from trempy_provider.errors import RetryPolicy, SlotInUseError, StoppedError, TrempyError
 from trempy_provider.jobs.backlog import Backlog
 from trempy_provider.jobs.backoff import Backoff
+from trempy_provider.jobs.heap import give_back_large_blocks
 from trempy_provider.jobs.lease import EndReason, Lease, StopSignal
 from trempy_provider.jobs.masking import names_by_oid, relation_masks
 from trempy_provider.jobs.outgoing import message_of
@@ -55,6 +58,7 @@ _IDLE_INTERVAL_SECONDS = 10.0
 _KEEPALIVE_INTERVAL_SECONDS = 0.5
 _FRAMES_PER_TURN = 20_000
 _BUSY_TURN_FRAMES = 500
+_SHORTEST_PUBLISH_INTERVAL_SECONDS = 0.003  # each batch costs apply a transaction of the target
 _COALESCE_SECONDS = 0.002
 _LAST_CONFIRM_SECONDS = 10.0
 _STOP_CONFIRM_SECONDS = 0.5
@@ -101,6 +105,7 @@ def capture(
     Lost connections and a slot in use are waited out with backoff.
     Raise SlotLostError or WrongSystemError when changes are missing, MetadataError before a setup.
     """
+    give_back_large_blocks()
     report = CaptureReport()
     backoff = Backoff(lease=lease, stop=stop)
     started_at = time.monotonic()
@@ -177,6 +182,7 @@ class _Capture:
         self._backlog = Backlog(self._applied_lsn)
         now = time.monotonic()
         self._waiting_since = self._active_at = self._confirmed_at = self._idle_at = self._asked_at = now
+        self._published_at = now - _SHORTEST_PUBLISH_INTERVAL_SECONDS
 
     def _open_stream(self, source: Endpoint, *, begins_at: Lsn) -> ChangeStream:
         """Open the slot's stream; a reader that a process of ours left is ended, for the next attempt."""
@@ -247,23 +253,26 @@ class _Capture:
         assert self._stream is not None
         count = 0
         while count < _FRAMES_PER_TURN:
-            frame = self._stream.next()
-            if frame is None:
-                if not self._stream.read_socket(timeout_seconds=0):
-                    break
-            elif isinstance(frame, Keepalive):
-                self._see(frame)
-            else:
-                count += 1
-                for batch in self._builder.add(frame):
+            taken = self._stream.take()
+            if not taken and not self._stream.read_socket(timeout_seconds=0):
+                break
+            for kind, frames in groupby(taken, type):
+                if kind is Keepalive:
+                    self._see(cast("Iterable[Keepalive]", frames))
+                    continue
+                payloads = cast("list[bytes]", list(frames))
+                count += len(payloads)
+                for batch in self._builder.add_all(payloads):
                     self._publish(batch, stop)
         if count:
             self._active_at = time.monotonic()
         return count
 
-    def _see(self, keepalive: Keepalive) -> None:
+    def _see(self, keepalives: Iterable[Keepalive]) -> None:
         """Between transactions and segments, all that committed before a keepalive's position has arrived."""
-        if not self._builder.in_transaction:
+        if self._builder.in_transaction:
+            return
+        for keepalive in keepalives:
             self._position = max(self._position, keepalive.position)
             self._server_waits = self._server_waits or keepalive.is_awaited
 
@@ -275,7 +284,8 @@ class _Capture:
             return
         waited = time.monotonic() - self._waiting_since
         keeps_up = self._publisher.unconfirmed_count() == 0 and not self._backlog.is_behind()
-        if keeps_up or waited >= self._task.cdc.batch_max_age_seconds:
+        is_due = time.monotonic() - self._published_at >= _SHORTEST_PUBLISH_INTERVAL_SECONDS
+        if (keeps_up and is_due) or waited >= self._task.cdc.batch_max_age_seconds:
             batch = self._builder.take()
             assert batch is not None
             self._publish(batch, stop)
@@ -295,7 +305,7 @@ class _Capture:
         self._publisher.publish(message, stop=stop.is_set)
         self._position = max(self._position, batch.end_lsn)
         self._backlog.note_published(batch.end_lsn)
-        self._waiting_since = time.monotonic()
+        self._waiting_since = self._published_at = time.monotonic()
         self._report.batch_count += 1
         self._report.transaction_count += batch.transaction_count
         self._report.change_count += batch.change_count

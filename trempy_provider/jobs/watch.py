@@ -48,10 +48,12 @@ class SlotWatch:
         with self._lock:
             self._stream.consume_input()
             position, is_awaited = NO_LSN, False
-            while (received := self._stream.next()) is not None:
-                if not isinstance(received, Keepalive):
+            while taken := self._stream.take():
+                keepalives = [frame for frame in taken if isinstance(frame, Keepalive)]
+                if len(keepalives) < len(taken):
                     return True
-                position, is_awaited = max(position, received.position), is_awaited or received.is_awaited
+                position = max(position, *(keepalive.position for keepalive in keepalives))
+                is_awaited = is_awaited or any(keepalive.is_awaited for keepalive in keepalives)
             self._stream.raise_if_silent()
             self._advance(position, at_once=is_awaited)
             self._ask_for_position()

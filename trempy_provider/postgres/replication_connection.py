@@ -40,6 +40,7 @@ class ReplicationConnection:
     def __init__(self, pgconn: pq.abc.PGconn, *, where: str) -> None:
         self._pgconn = pgconn
         self._where = where
+        self._has_ended = False
 
     @property
     def backend_pid(self) -> int:
@@ -69,17 +70,25 @@ class ReplicationConnection:
             raise self._error(result.error_field(pq.DiagnosticField.SQLSTATE), result.get_error_message())
         self._pgconn.nonblocking = 1
 
-    def receive(self) -> memoryview | None:
-        """Return the next copy-both frame, or None when none has arrived in full.
+    def receive(self, *, at_most_bytes: int) -> list[memoryview]:
+        """Return copy-both frames that have arrived in full, as many as are about so many bytes.
 
-        Raise SourceError when the server ended the stream.
+        Raise SourceError when the server ended the stream and every frame was returned.
         """
-        size, frame = self._pgconn.get_copy_data(1)
-        if size > 0:
-            return frame
-        if size == 0:
-            return None
-        raise self._end_of_stream()
+        frames: list[memoryview] = []
+        get, size_bytes = self._pgconn.get_copy_data, 0
+        while size_bytes < at_most_bytes and not self._has_ended:
+            size, frame = get(1)
+            if size == 0:
+                break
+            if size < 0:
+                self._has_ended = True
+                break
+            frames.append(frame)
+            size_bytes += size
+        if self._has_ended and not frames:
+            raise self._end_of_stream()
+        return frames
 
     def read_socket(self, *, timeout_seconds: float) -> bool:
         """Wait for bytes and read them; return whether any came.

@@ -8,7 +8,6 @@ See "COPY", section "Text Format".
 
 from __future__ import annotations
 
-import io
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -74,15 +73,17 @@ class StagingTables:
         """
         counts: Counter[tuple[str, str]] = Counter()
         body = b"".join(_lines(rows, counts))
-        return self.stage_text(owner, columns, body), StagedCounts(counts)
+        return self.stage_text(owner, columns, iter((body,))), StagedCounts(counts)
 
-    def stage_text(self, owner: str, columns: tuple[tuple[str, str], ...], body: bytes) -> sql.Identifier:
+    def stage_text(
+        self, owner: str, columns: tuple[tuple[str, str], ...], parts: Iterator[bytes]
+    ) -> sql.Identifier:
         """Copy rows already written as COPY's text, operation and mask first; return the table's name."""
         name = self._table(owner, columns)
         identifier = sql.Identifier("pg_temp", name)
         if name in self._filled:
             self._session.execute(sql.SQL("truncate {}").format(identifier))
-        self._session.copy_from(sql.SQL("copy {} from stdin").format(identifier), io.BytesIO(body))
+        self._session.copy_from(sql.SQL("copy {} from stdin").format(identifier), _Parts(parts))
         self._filled.add(name)
         return identifier
 
@@ -112,6 +113,19 @@ class StagingTables:
             name = self._names[owner, columns] = f"trempy_staging_{self._made_count}"
             self._session.execute(create_staging_sql(name, columns))
         return name
+
+
+class _Parts:
+    """Parts of a text, as COPY reads a file: each as it is, whatever size was asked for."""
+
+    def __init__(self, parts: Iterator[bytes]) -> None:
+        self._parts = filter(None, parts)  # nothing would be the end
+
+    def read(self, _size: int = -1, /) -> bytes:
+        """Return the next part, nothing at the end."""
+        return next(self._parts, b"")
+
+    readline = read  # COPY asks for it and never calls it
 
 
 def create_staging_sql(name: str, columns: Iterable[tuple[str, str]]) -> sql.Composed:

@@ -23,6 +23,7 @@ _KEEPALIVE = ord("k")
 _XLOG_DATA_HEADER = Struct("!cQQQ")
 _KEEPALIVE_FRAME = Struct("!cQQB")
 _STATUS_UPDATE = Struct("!cQQQQB")
+_TAKE_BYTES = 1 << 20
 _POSTGRES_EPOCH_UNIX_SECONDS = 946_684_800
 _FEEDBACK_INTERVAL_SECONDS = 1.0  # below any wal_sender_timeout, for the server's questions may wait unread
 # A network may lose a connection without telling either end; as long as PostgreSQL's wal_receiver_timeout.
@@ -64,21 +65,18 @@ class ChangeStream:
         """Return the socket's file descriptor, for event loops."""
         return self._connection.fileno()
 
-    def next(self) -> bytes | Keepalive | None:
-        """Return the next payload or keepalive already received, or None.
+    def take(self) -> list[bytes | Keepalive]:
+        """Return payloads and keepalives already received, in order, about a mebibyte of them at most.
 
-        Raise SourceError when the stream has ended.
+        Raise SourceError when the stream has ended and everything was taken.
         """
-        frame = self._connection.receive()
-        if frame is None:
-            return None
-        self._heard_at, self._asked_at = time.monotonic(), None
-        kind = frame[0]
-        if kind == _XLOG_DATA:
-            return bytes(frame[_XLOG_DATA_HEADER.size :])
-        if kind == _KEEPALIVE:
-            return self._keepalive(frame)
-        raise ProtocolError(f"unknown replication frame {bytes([kind])!r}")
+        frames = self._connection.receive(at_most_bytes=_TAKE_BYTES)
+        if frames:
+            self._heard_at, self._asked_at = time.monotonic(), None
+        header = _XLOG_DATA_HEADER.size
+        return [
+            bytes(frame[header:]) if frame[0] == _XLOG_DATA else self._keepalive(frame) for frame in frames
+        ]
 
     def read_socket(self, *, timeout_seconds: float) -> bool:
         """Wait for the server and read what it sent; keep the connection alive meanwhile.
@@ -133,7 +131,7 @@ class ChangeStream:
         """Read on, without using what comes, and raise what the server has ended the stream with."""
         deadline, is_more = time.monotonic() + within_seconds, True  # it may have arrived already
         while is_more:
-            while time.monotonic() < deadline and self.next() is not None:
+            while time.monotonic() < deadline and self.take():
                 pass
             is_more = self.read_socket(timeout_seconds=max(0.0, deadline - time.monotonic()))
 
@@ -142,6 +140,8 @@ class ChangeStream:
         self._connection.close()
 
     def _keepalive(self, frame: memoryview) -> Keepalive:
+        if frame[0] != _KEEPALIVE:
+            raise ProtocolError(f"unknown replication frame {bytes(frame[:1])!r}")
         _, position, _, reply_requested = _KEEPALIVE_FRAME.unpack(frame)
         if reply_requested:
             self._send_feedback()

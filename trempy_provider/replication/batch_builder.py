@@ -18,7 +18,7 @@ the one sent last counts.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import count
 
 from trempy_provider.errors import ProtocolError, SlotLostError
@@ -40,7 +40,13 @@ from trempy_provider.replication.open_transactions import (
     TransactionsInProgress,
     refuse_nesting,
 )
-from trempy_provider.replication.payload_buffers import Contents, TransactionBuffer, WholeTransactions
+from trempy_provider.replication.payload_buffers import (
+    Contents,
+    Description,
+    TransactionBuffer,
+    WholeTransactions,
+)
+from trempy_provider.replication.payload_runs import PayloadRuns, change_payloads, relation_oids
 from trempy_provider.replication.table_facts import ReadFacts, facts_to_be_told
 
 _ROW_CHANGES = frozenset({b"I", b"U", b"D"})
@@ -108,7 +114,7 @@ class BatchBuilder:
     @property
     def has_whole_transactions(self) -> bool:
         """Tell whether `take` has something to return."""
-        return bool(self._whole.transactions)
+        return self._whole.last is not None
 
     @property
     def last_end_lsn(self) -> Lsn:
@@ -128,18 +134,71 @@ class BatchBuilder:
             raise ProtocolError(f"unexpected pgoutput message {marker!r} in a stream of protocol version 2")
         return reader(payload)
 
+    def add_all(self, payloads: Sequence[bytes]) -> Iterator[Batch]:
+        """Take payloads in stream order and yield the batches that are full, as `add` does one by one.
+
+        Runs of plain row changes are taken at once.
+        """
+        runs = PayloadRuns(payloads)
+        place = 0
+        while place < len(payloads):
+            run = self._run(runs, place) or payloads[place : place + 1]
+            if len(run) == 1 or not self._takes_at_once(run):
+                for payload in run:
+                    yield from self.add(payload)
+            place += len(run)
+
+    def _run(self, runs: PayloadRuns, place: int) -> Sequence[bytes]:
+        """Return the payloads from `place` on that may be taken at once."""
+        if self._segment is not None:
+            return ()
+        if self._open is not None:
+            return runs.row_changes(place)
+        return runs.whole_transactions(place) if self._awaited is None else ()
+
+    def _takes_at_once(self, run: Sequence[bytes]) -> bool:
+        """Take a run at once, if nothing in it needs a look of its own or ends a batch; return whether."""
+        changes = run if self._open is not None else change_payloads(run)
+        size_bytes = sum(map(len, run))
+        oids = relation_oids(changes)
+        if self._open is not None:
+            return self._continue(self._open, changes, oids=oids, size_bytes=size_bytes)
+        descriptions = self._descriptions.committed(oids)
+        if len(descriptions) < len(oids) or _any_masked(descriptions.values()):
+            return False
+        size_of_all = size_bytes + self._whole.missing_bytes(descriptions)
+        if self._whole.would_be_full(self._limits, change_count=len(changes), size_bytes=size_of_all):
+            return False
+        self._whole.append_run(run, changes=changes, size_bytes=size_bytes, descriptions=descriptions)
+        return True
+
+    def _continue(
+        self, transaction: OpenTransaction, changes: Sequence[bytes], *, oids: Iterable[int], size_bytes: int
+    ) -> bool:
+        """Append changes to the open transaction at once, if that does not fill a chunk."""
+        buffer, limits = transaction.buffer, self._limits
+        is_over = (
+            buffer.change_count + len(changes) >= limits.max_rows
+            or buffer.size_bytes + size_bytes >= limits.max_bytes
+        )
+        if is_over or _any_masked([self._descriptions.use(transaction, oid) for oid in sorted(oids)]):
+            return False
+        if not transaction.is_left_out:
+            buffer.append_changes(changes, size_bytes=size_bytes)
+        return True
+
     def take(self) -> Batch | None:
         """Return the whole transactions collected so far as a batch, or None."""
         whole = self._whole
-        if not whole.transactions:
+        if whole.first is None or whole.last is None:
             return None
         self._whole = WholeTransactions()
-        (first, _), (last, commit) = whole.transactions[0], whole.transactions[-1]
+        first, (last, commit) = whole.first, whole.last
         return self._batch(
             Contents(tuple(whole.payloads), whole.change_count),
             first_lsn=first.commit_lsn,
             end_lsn=commit.end_lsn,
-            transaction_count=len(whole.transactions),
+            transaction_count=whole.transaction_count,
             xid=last.xid,
             committed_at=last.committed_at,
         )
@@ -366,3 +425,7 @@ class BatchBuilder:
             chunk=chunk,
             payloads=contents.payloads,
         )
+
+
+def _any_masked(descriptions: Iterable[Description]) -> bool:
+    return any(description.masks is not None for description in descriptions)

@@ -6,7 +6,7 @@ It is self-contained: pgoutput describes a relation once per stream, a batch des
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 
@@ -70,7 +70,7 @@ class Batch:
     transaction_id: int
     committed_at: int | None
     chunk: Chunk | None
-    payloads: tuple[bytes, ...]
+    payloads: Sequence[bytes]
 
     @property
     def message_id(self) -> str:
@@ -111,7 +111,8 @@ def committed_chunk(batch: Batch, *, last: Batch, rolled_back: Collection[int]) 
     if not batch.chunk.xids.isdisjoint(rolled_back):
         payloads = tuple(_without(payloads, batch.chunk.subtransactions, rolled_back))
     if batch is not last:
-        payloads = with_corrected_facts(payloads, facts_by_table(last.payloads))
+        corrected = facts_by_table(last.payloads)
+        payloads = with_corrected_facts(payloads, corrected) if corrected else payloads
     return replace(
         batch,
         first_lsn=last.first_lsn,
@@ -122,7 +123,7 @@ def committed_chunk(batch: Batch, *, last: Batch, rolled_back: Collection[int]) 
 
 
 def _without(
-    payloads: tuple[bytes, ...], subtransactions: tuple[tuple[int, int], ...], rolled_back: Collection[int]
+    payloads: Sequence[bytes], subtransactions: tuple[tuple[int, int], ...], rolled_back: Collection[int]
 ) -> Iterator[bytes]:
     starts = [start for start, _ in subtransactions]
     yield from payloads[: starts[0]]

@@ -15,9 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trempy_provider.errors import ProtocolError
+from trempy_provider.replication.packed_payloads import PackedPayloads
 
 Bytes = NDArray[np.uint8]
 Places = NDArray[np.int64]
+Offsets = NDArray[np.int32]  # into one batch, which is below 2 GiB: half the memory
 Flags = NDArray[np.bool_]
 
 NULL, UNCHANGED, TEXT, BINARY = b"nutb"
@@ -34,8 +36,8 @@ class Cells:
     """Where values stand: arrays of shape (columns, rows); lengths count where the kind is TEXT or BINARY."""
 
     kinds: Bytes
-    starts: Places
-    lengths: Places
+    starts: Offsets
+    lengths: Offsets
 
     def take(self, rows: Places | Flags) -> Cells:
         """Return the cells of some rows."""
@@ -65,8 +67,12 @@ class PayloadTable:
     """All payloads of a batch in one buffer, and where each begins and ends."""
 
     def __init__(self, payloads: Sequence[bytes]) -> None:
-        body = b"".join((*payloads, _PADDING))
-        sizes = np.fromiter(map(len, payloads), np.int64, len(payloads))
+        if isinstance(payloads, PackedPayloads):
+            bounds: Places = np.asarray(payloads.bounds, np.int64)
+            body, sizes = payloads.joined(_PADDING), bounds[1:] - bounds[:-1]
+        else:
+            body = b"".join((*payloads, _PADDING))
+            sizes = np.fromiter(map(len, payloads), np.int64, len(payloads))
         self.buffer: Bytes = np.frombuffer(body, np.uint8)
         self._ends: Places = np.cumsum(sizes)
         self._starts: Places = self._ends - sizes
@@ -107,7 +113,7 @@ class PayloadTable:
     def _walk(self, places: Places, ends: Places, column_count: int, oid: int) -> tuple[Cells, Places]:
         """Return the cells of the tuples that begin at `places`, and where each tuple ends."""
         shape = (column_count, len(places))
-        cells = Cells(np.empty(shape, np.uint8), np.empty(shape, np.int64), np.empty(shape, np.int64))
+        cells = Cells(np.empty(shape, np.uint8), np.empty(shape, np.int32), np.empty(shape, np.int32))
         _require(places + _COUNT_BYTES <= ends, oid)
         _require(self._int16[places] == column_count, oid)
         at = places + _COUNT_BYTES

@@ -1,7 +1,7 @@
 """A batch as arrays, table by table: what apply writes set by set without making an object of each row.
 
 Only batches of row changes come so: a truncate has its place among the changes of other tables, and a
-relation described twice has rows of two shapes.
+relation described in two ways has rows of two shapes.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from trempy_provider.replication.batches import Batch
 from trempy_provider.replication.changes import Operation, Shape
 from trempy_provider.replication.columnar import Bytes, PayloadTable, RowChanges
 from trempy_provider.replication.messages import Begin, LogicalMessage, Relation, Type
+from trempy_provider.replication.table_facts import without_position
 from trempy_provider.replication.transactions import chunk_begin
 
 FEWEST_CHANGES = 50  # below, arrays cost more than they save
@@ -65,21 +66,25 @@ def _table(payloads: PayloadTable, shape: Shape) -> TableRows:
 
 
 def _shapes(batch: Batch, payloads: PayloadTable) -> dict[int, Shape] | None:
-    """Return the relations described, None when one is described twice."""
+    """Return the relations described, None when one is described in two ways."""
     shapes: dict[int, Shape] = {}
     types: list[bytes] = []
     for place in np.flatnonzero(np.isin(payloads.markers, (_RELATION, _TYPE, _MESSAGE))):
-        payload = batch.payloads[place]
+        payload = batch.payloads[int(place)]
         message = pgoutput.decode(payload)
         if isinstance(message, Type | LogicalMessage):
             types.append(payload)
             continue
         assert isinstance(message, Relation)
-        if message.oid in shapes:
+        shape = Shape(relation=message, payloads=(*types, payload))
+        if _description(shapes.setdefault(message.oid, shape)) != _description(shape):
             return None
-        shapes[message.oid] = Shape(relation=message, payloads=(*types, payload))
         types = []
     return shapes
+
+
+def _description(shape: Shape) -> list[bytes]:
+    return list(map(without_position, shape.payloads))
 
 
 def _last_begin(batch: Batch, payloads: PayloadTable) -> Begin | None:
@@ -88,6 +93,6 @@ def _last_begin(batch: Batch, payloads: PayloadTable) -> Begin | None:
     places = np.flatnonzero(payloads.markers == _BEGIN)
     if not len(places):
         return None
-    begin = pgoutput.decode(batch.payloads[places[-1]])
+    begin = pgoutput.decode(batch.payloads[int(places[-1])])
     assert isinstance(begin, Begin)
     return begin

@@ -1,48 +1,79 @@
-"""Write net rows in COPY's text format: one gather of slices, without touching a value.
+"""Write net rows in COPY's text format: gathers of slices, without touching a value.
 
 In a payload each value stands behind four bytes of length, the last of which is overwritten with a tab: then
 a field and its delimiter are one slice.
 Values that need escaping are rare; their rows are found by counting and written one by one.
+The text comes in parts, so that the server reads one while the next is written, and memory stays small.
 See "COPY", section "Text Format".
 """
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
-from trempy_provider.replication.columnar import NULL, UNCHANGED, Bytes, Cells, Flags, Places
+from trempy_provider.replication.columnar import NULL, UNCHANGED, Bytes, Cells, Flags, Offsets, Places
 from trempy_provider.replication.columnar_net import NetRows
 
 _TAB, _NEWLINE, _RETURN, _BACKSLASH = b"\t\n\r\\"
 _NULL_FIELD = b"\t\\N"
 _SENT, _LEFT = b".u"
+_PART_BYTES = 1 << 18
+_LONG_SLICE_BYTES = 64  # from here on, joining slices is quicker than gathering bytes
 
 
 @dataclass(frozen=True, slots=True)
 class StagedText:
-    """The rows for COPY, each behind its letter and mask, and how many there are by letter and mask."""
+    """The rows for COPY, each behind its letter and mask, and how many there are by letter and mask.
 
-    body: bytes
+    `parts` can be read once.
+    """
+
+    parts: Iterator[bytes]
     counts: Counter[tuple[str, str]]
 
 
 def staged_text(net: NetRows, buffer: Bytes, *, positions: tuple[int, ...]) -> StagedText:
     """Write the columns at `positions` of all rows; a mask has `u` for each value that was not sent."""
-    chosen = list(positions)
-    cells = Cells(net.cells.kinds[chosen], net.cells.starts[chosen], net.cells.lengths[chosen])
+    cells = _chosen(net.cells, positions)
     heads, head_of_row, counts = _heads(net.letters, cells)
     source, starts, lengths = _slices(buffer, cells, heads, head_of_row)
+    return StagedText(_parts(source, starts, lengths, cells), counts)
+
+
+def _chosen(cells: Cells, positions: tuple[int, ...]) -> Cells:
+    if positions == tuple(range(len(cells.kinds))):
+        return cells
+    chosen = list(positions)
+    return Cells(cells.kinds[chosen], cells.starts[chosen], cells.lengths[chosen])
+
+
+def _parts(source: Bytes, starts: Offsets, lengths: Offsets, cells: Cells) -> Iterator[bytes]:
+    """Yield the lines; each begins with its line end, so the first byte of all is left out and one added."""
+    row_ends = np.cumsum(lengths.sum(axis=1, dtype=np.int64))
+    row = skipped = 0
+    while row < len(row_ends):
+        begin = int(row_ends[row - 1]) if row else 0
+        end = max(int(np.searchsorted(row_ends, begin + _PART_BYTES)), row + 1)
+        rows = slice(row, end)
+        part = Cells(cells.kinds[:, rows], cells.starts[:, rows], cells.lengths[:, rows])
+        yield _lines(source, starts[rows], lengths[rows], part)[not skipped :]
+        row, skipped = end, 1
+    yield b"\n"
+
+
+def _lines(source: Bytes, starts: Offsets, lengths: Offsets, cells: Cells) -> bytes:
     body = _gathered(source, starts, lengths)
-    expected = len(positions) + 2 + (cells.kinds == NULL).sum(axis=0) + (cells.kinds == UNCHANGED).sum(axis=0)
+    is_null, is_left = cells.kinds == NULL, cells.kinds == UNCHANGED
+    expected = lengths.shape[1] + 1 + is_null.sum(axis=0) + is_left.sum(axis=0)
     is_special = _rows_with_special_bytes(body, lengths, expected)
-    if is_special.any():
-        plain = _gathered(source, starts[~is_special], lengths[~is_special])
-        escaped = _escaped(source, starts[is_special], lengths[is_special], cells.take(is_special))
-        body = np.frombuffer(plain.tobytes() + escaped, np.uint8)
-    return StagedText(body[1:].tobytes() + b"\n", counts)
+    if not is_special.any():
+        return body.tobytes()
+    plain = _gathered(source, starts[~is_special], lengths[~is_special])
+    return plain.tobytes() + _escaped(source, starts[is_special], lengths[is_special], cells.take(is_special))
 
 
 def _heads(letters: Bytes, cells: Cells) -> tuple[list[bytes], Places, Counter[tuple[str, str]]]:
@@ -58,7 +89,7 @@ def _heads(letters: Bytes, cells: Cells) -> tuple[list[bytes], Places, Counter[t
 
 def _slices(
     buffer: Bytes, cells: Cells, heads: list[bytes], head_of_row: Places
-) -> tuple[Bytes, Places, Places]:
+) -> tuple[Bytes, Offsets, Offsets]:
     """Return a source and, of shape (rows, 1 + columns), which slices of it make up the lines."""
     is_sent = (cells.kinds != NULL) & (cells.kinds != UNCHANGED)
     constants = b"".join((_NULL_FIELD, *heads))
@@ -67,7 +98,7 @@ def _slices(
     null_start, head_start = len(buffer), len(buffer) + len(_NULL_FIELD)
     head_length = len(heads[0]) if heads else 0
     row_count = cells.kinds.shape[1]
-    starts = np.empty((row_count, 1 + len(cells.kinds)), np.int64)
+    starts = np.empty((row_count, 1 + len(cells.kinds)), np.int32)
     lengths = np.empty_like(starts)
     starts[:, 0] = head_start + head_of_row * head_length
     lengths[:, 0] = head_length
@@ -76,16 +107,25 @@ def _slices(
     return source, starts, lengths
 
 
-def _gathered(source: Bytes, starts: Places, lengths: Places) -> Bytes:
+def _gathered(source: Bytes, starts: Offsets, lengths: Offsets) -> Bytes:
     """Return the slices one after the other."""
     flat_lengths = lengths.ravel()
-    ends = np.cumsum(flat_lengths)
-    shift = np.repeat(starts.ravel() - (ends - flat_lengths), flat_lengths)
-    gathered: Bytes = source[shift + np.arange(len(shift))]
-    return gathered
+    ends = np.cumsum(flat_lengths, dtype=np.int64)
+    total = int(ends[-1]) if len(ends) else 0
+    if total > _LONG_SLICE_BYTES * len(ends):
+        return _joined(source, starts.ravel(), flat_lengths)
+    places = np.repeat(starts.ravel() - (ends - flat_lengths), flat_lengths)
+    places += np.arange(total)
+    return source.take(places)
 
 
-def _rows_with_special_bytes(body: Bytes, lengths: Places, expected: Places) -> Flags:
+def _joined(source: Bytes, starts: Offsets, lengths: Offsets) -> Bytes:
+    view = source.data
+    slices = zip(starts.tolist(), (starts + lengths).tolist(), strict=True)
+    return np.frombuffer(b"".join([view[start:end] for start, end in slices]), np.uint8)
+
+
+def _rows_with_special_bytes(body: Bytes, lengths: Offsets, expected: Places) -> Flags:
     """Find the rows with more tabs, line ends and backslashes than delimiters and NULLs account for."""
     if not len(lengths):
         return np.zeros(0, np.bool_)
@@ -97,7 +137,7 @@ def _rows_with_special_bytes(body: Bytes, lengths: Places, expected: Places) -> 
     return np.asarray(seen != expected)
 
 
-def _escaped(source: Bytes, starts: Places, lengths: Places, cells: Cells) -> bytes:
+def _escaped(source: Bytes, starts: Offsets, lengths: Offsets, cells: Cells) -> bytes:
     lines = []
     for row, (row_starts, row_lengths) in enumerate(zip(starts, lengths, strict=True)):
         slices = [

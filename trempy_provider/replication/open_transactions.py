@@ -80,6 +80,10 @@ class Descriptions:
         transaction.buffer.require(oid, description)
         return description
 
+    def committed(self, oids: Iterable[int]) -> dict[int, Description]:
+        """Return the descriptions that hold outside transactions, of those relations that have one."""
+        return {oid: self._committed[oid] for oid in sorted(oids) if oid in self._committed}
+
     def commit(self, transaction: OpenTransaction) -> None:
         """Let the transaction's descriptions hold from now on, unless later ones do already."""
         for oid, description in transaction.descriptions.items():

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from trempy_provider.replication.batches import BatchLimits, is_description
 from trempy_provider.replication.masking import ColumnMasks
 from trempy_provider.replication.messages import Begin, Commit
-from trempy_provider.replication.pgoutput import encode_begin, encode_commit
+from trempy_provider.replication.pgoutput import decode, encode_begin, encode_commit
 from trempy_provider.replication.table_facts import with_corrected_facts
 
 _REMEMBERED_XID_BYTES = 64
@@ -70,6 +70,12 @@ class TransactionBuffer:
         self.size_bytes += len(payload)
         self.change_count += 1
 
+    def append_changes(self, payloads: Sequence[bytes], *, size_bytes: int) -> None:
+        """Append changes of a committed transaction."""
+        self.payloads += payloads
+        self.size_bytes += size_bytes
+        self.change_count += len(payloads)
+
     def roll_back(self, xid: int) -> None:
         """Note that a subtransaction was rolled back."""
         self.rolled_back.add(xid)
@@ -114,20 +120,19 @@ class TransactionBuffer:
 
 @dataclass(slots=True)
 class WholeTransactions:
-    """Committed transactions that will be published in one batch."""
+    """Committed transactions that will be published in one batch; `first` begins it, `last` is its last."""
 
     payloads: list[bytes] = field(default_factory=list)
     change_count: int = 0
     size_bytes: int = 0
-    transactions: list[tuple[Begin, Commit]] = field(default_factory=list)
+    transaction_count: int = 0
+    first: Begin | None = None
+    last: tuple[Begin, Commit] | None = None
     _in_force: dict[int, tuple[bytes, ...]] = field(default_factory=dict)
 
     def append(self, begin: Begin, commit: Commit, buffer: TransactionBuffer, contents: Contents) -> None:
-        """Append a transaction; a relation is described again where another description was in force."""
-        for oid, description in buffer.prelude.items():
-            if self._in_force.get(oid) != description.payloads:
-                self.payloads += description.payloads
-                self.size_bytes += sum(map(len, description.payloads))
+        """Append a transaction."""
+        self._require(buffer.prelude)
         for oid, description in buffer.described.items():
             self._in_force[oid] = description.payloads
         self.payloads.append(encode_begin(begin))
@@ -135,8 +140,57 @@ class WholeTransactions:
         self.payloads.append(encode_commit(commit))
         self.size_bytes += buffer.size_bytes + _BOUNDS_BYTES
         self.change_count += contents.change_count
-        self.transactions.append((begin, commit))
+        self._note(1, begin, (begin, commit))
+
+    def append_run(
+        self,
+        run: Sequence[bytes],
+        *,
+        changes: Sequence[bytes],
+        size_bytes: int,
+        descriptions: Mapping[int, Description],
+    ) -> None:
+        """Append whole transactions of row changes as they came."""
+        self._require(descriptions)
+        self.payloads += run
+        self.size_bytes += size_bytes
+        self.change_count += len(changes)
+        begin, commit = decode(run[0]), decode(run[-1])
+        last = decode(next(payload for payload in reversed(run) if payload[:1] == b"B"))
+        assert isinstance(begin, Begin) and isinstance(last, Begin) and isinstance(commit, Commit)
+        self._note((len(run) - len(changes)) // 2, begin, (last, commit))
 
     def is_full(self, limits: BatchLimits) -> bool:
         """Tell whether the transactions are enough for a batch."""
-        return self.change_count >= limits.max_rows or self.size_bytes >= limits.max_bytes
+        return self.would_be_full(limits, change_count=0, size_bytes=0)
+
+    def would_be_full(self, limits: BatchLimits, *, change_count: int, size_bytes: int) -> bool:
+        """Tell whether so much more would be enough for a batch."""
+        return (
+            self.change_count + change_count >= limits.max_rows
+            or self.size_bytes + size_bytes >= limits.max_bytes
+        )
+
+    def missing_bytes(self, descriptions: Mapping[int, Description]) -> int:
+        """Return the size of the descriptions that are not in force."""
+        return sum(sum(map(len, payloads)) for payloads in self._missing(descriptions).values())
+
+    def _require(self, descriptions: Mapping[int, Description]) -> None:
+        """Describe relations again where another description was in force."""
+        self.size_bytes += self.missing_bytes(descriptions)
+        missing = self._missing(descriptions)
+        for payloads in missing.values():
+            self.payloads += payloads
+        self._in_force |= missing
+
+    def _missing(self, descriptions: Mapping[int, Description]) -> dict[int, tuple[bytes, ...]]:
+        return {
+            oid: description.payloads
+            for oid, description in descriptions.items()
+            if self._in_force.get(oid) != description.payloads
+        }
+
+    def _note(self, transaction_count: int, begin: Begin, last: tuple[Begin, Commit]) -> None:
+        self.transaction_count += transaction_count
+        self.first = self.first or begin
+        self.last = last

@@ -15,6 +15,7 @@ from trempy_provider.replication.lsn import NO_LSN, Lsn
 from trempy_provider.replication.messages import LogicalMessage
 
 _PREFIX = "trempy.table."
+_LSN_START = 2
 _PREFIX_START = 10  # after the message's marker, flags and LSN
 _NUMBER_START = _PREFIX_START + len(_PREFIX)
 
@@ -52,6 +53,11 @@ def decode_facts(payload: bytes) -> tuple[Lsn, bytes]:
     message = pgoutput.decode(payload)
     assert isinstance(message, LogicalMessage)
     return message.lsn, message.content
+
+
+def without_position(payload: bytes) -> bytes:
+    """Return a payload that compares equal to others that say the same, wherever facts were read."""
+    return payload[:_LSN_START] + payload[_PREFIX_START:] if is_facts(payload) else payload
 
 
 def facts_by_table(payloads: Iterable[bytes]) -> dict[int, bytes]:

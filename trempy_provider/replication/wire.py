@@ -19,6 +19,7 @@ from typing import Any
 from trempy_provider.errors import ProtocolError, WireFormatError, WireVersionError
 from trempy_provider.replication.batches import Batch, Chunk, ChunkEnd
 from trempy_provider.replication.lsn import Lsn
+from trempy_provider.replication.packed_payloads import PackedPayloads
 
 FORMAT_VERSION = 2
 CONTENT_TYPE = "application/vnd.trempy.batch"
@@ -111,20 +112,22 @@ def _lsn(header: dict[str, Any], name: str) -> Lsn:
         raise WireFormatError(f"header field {name!r} is not an LSN") from error
 
 
-def _split(rest: bytes, count: int) -> tuple[bytes, ...]:
+def _split(rest: bytes, count: int) -> PackedPayloads:
     table_bytes = count * _SIZE_BYTES
     if table_bytes > len(rest):
         raise WireFormatError(f"the message is too short for {count} payloads")
     sizes = array("I", rest[:table_bytes])
     if byteorder == "little":
         sizes.byteswap()
-    ends = list(accumulate(sizes, initial=table_bytes))
-    if ends[-1] != len(rest):
-        raise WireFormatError(f"the payloads should end at byte {ends[-1]}, the message ends at {len(rest)}")
-    return tuple([rest[start:end] for start, end in pairwise(ends)])
+    bounds = array("q", accumulate(sizes, initial=table_bytes))
+    if bounds[-1] != len(rest):
+        raise WireFormatError(
+            f"the payloads should end at byte {bounds[-1]}, the message ends at {len(rest)}"
+        )
+    return PackedPayloads(rest, bounds)
 
 
-def _batch(header: dict[str, Any], payloads: tuple[bytes, ...]) -> Batch:
+def _batch(header: dict[str, Any], payloads: PackedPayloads) -> Batch:
     return Batch(
         task_name=_field(header, "task_name", str),
         session_number=_count(header, "session_number"),

@@ -53,7 +53,7 @@ def read(stream: ChangeStream, seconds: float) -> None:
     """Read as capture does while nothing comes."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        while stream.next() is not None:
+        while stream.take():
             pass
         stream.read_socket(timeout_seconds=0.1)
 

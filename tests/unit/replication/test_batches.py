@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import suppress
+from dataclasses import replace
 from itertools import groupby, pairwise
 
 import pytest
@@ -154,6 +155,37 @@ def test_batch_counts_what_it_holds(
         assert batch.first_lsn == transactions[0].commit_lsn
         assert batch.transaction_id == transactions[-1].xid
     assert sum(batch.transaction_count for batch in batches) == len(not_empty(stream))
+
+
+@given(STREAMS, LIMITS, st.lists(st.integers(1, 40), max_size=12))
+def test_many_payloads_at_once_make_the_batches_they_make_one_by_one(
+    stream: list[WrittenTransaction], limits: BatchLimits, sizes: list[int]
+) -> None:
+    payloads = [payload for written in stream for payload in written.payloads]
+    one_by_one, at_once = builder_with(limits), builder_with(limits)
+
+    wanted = [*add_all(one_by_one, payloads), *filter(None, [one_by_one.take()])]
+    found, rest = [], payloads
+    for size in [*sizes, len(payloads)]:
+        found += at_once.add_all(rest[:size])
+        rest = rest[size:]
+    found += filter(None, [at_once.take()])
+
+    assert [replace(batch, payloads=()) for batch in found] == [
+        replace(batch, payloads=()) for batch in wanted
+    ]
+    for mine, theirs in zip(found, wanted, strict=True):
+        assert sorted(mine.payloads) == sorted(theirs.payloads)
+        assert list(map(_changes, read_transactions(mine))) == list(map(_changes, read_transactions(theirs)))
+
+
+def _changes(transaction: Transaction) -> tuple[object, ...]:
+    return (
+        transaction.xid,
+        transaction.commit_lsn,
+        transaction.end_lsn,
+        [(change.payload, change.shapes) for change in transaction.changes],
+    )
 
 
 @given(STREAMS, LIMITS)

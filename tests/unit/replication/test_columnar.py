@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import pytest
 from hypothesis import given, settings
@@ -14,7 +15,7 @@ from trempy_provider.errors import ProtocolError
 from trempy_provider.replication.changes import Change, Operation
 from trempy_provider.replication.columnar import PayloadTable
 from trempy_provider.replication.columnar_net import net_rows, without_values_of_deletes
-from trempy_provider.replication.columnar_text import StagedText, staged_text
+from trempy_provider.replication.columnar_text import staged_text
 from trempy_provider.replication.messages import UNCHANGED, Relation, Tuple
 from trempy_provider.replication.net_changes import NetChange, NetGroup, net_steps
 
@@ -52,23 +53,32 @@ def row_changes(draw: st.DrawFn) -> Change:
     return update(RELATION, new, key=None if new_key_is_sent else key_only)
 
 
-def fast(changes: Sequence[Change], relation: Relation, key: tuple[int, ...]) -> StagedText | None:
+@dataclass(frozen=True)
+class Staged:
+    body: bytes
+    counts: Counter[tuple[str, str]]
+
+
+def fast(
+    changes: Sequence[Change], relation: Relation, key: tuple[int, ...], *, by_key: bool = False
+) -> Staged | None:
     table = PayloadTable([change.payload for change in changes])
     rows = table.row_changes(relation.oid, column_count=len(relation.columns))
-    net = net_rows(rows, table.buffer, key_positions=key)
+    net = net_rows(rows, table.buffer, key_positions=key, by_key=by_key)
     if net is None:
         return None
     positions = tuple(range(len(relation.columns)))
-    return staged_text(without_values_of_deletes(net, key), table.buffer, positions=positions)
+    staged = staged_text(without_values_of_deletes(net, key), table.buffer, positions=positions)
+    return Staged(b"".join(staged.parts), staged.counts)
 
 
-def exact(changes: Sequence[Change], key: tuple[int, ...]) -> StagedText | None:
+def exact(changes: Sequence[Change], key: tuple[int, ...]) -> Staged | None:
     steps = list(net_steps(changes, key_positions=key))
     if len(steps) != 1 or not isinstance(steps[0], NetGroup):
         return None
     counts: Counter[tuple[str, str]] = Counter()
     lines = [_line(net, key, counts) for net in steps[0].net_changes]
-    return StagedText(b"".join(lines), counts)
+    return Staged(b"".join(lines), counts)
 
 
 def _line(net: NetChange, key: tuple[int, ...], counts: Counter[tuple[str, str]]) -> bytes:
@@ -88,13 +98,13 @@ def _escaped(value: bytes) -> bytes:
 
 
 @settings(max_examples=400)
-@given(changes=st.lists(row_changes(), min_size=1, max_size=12))
-def test_net_rows_are_those_of_the_exact_form(changes: list[Change]) -> None:
+@given(changes=st.lists(row_changes(), min_size=1, max_size=12), by_key=st.booleans())
+def test_net_rows_are_those_of_the_exact_form(changes: list[Change], by_key: bool) -> None:
     wanted = exact(changes, KEY)
     if len(changes) == 1 and wanted is None:
         return  # a lone change is a step of its own there
 
-    found = fast(changes, RELATION, KEY)
+    found = fast(changes, RELATION, KEY, by_key=by_key)
 
     assert (found is None) == (wanted is None)
     if found is not None and wanted is not None:
@@ -111,6 +121,28 @@ def test_inserts_without_a_key_keep_their_order_unless_one_is_escaped(rows: list
     assert found is not None and wanted is not None
     assert sorted(found.body.split(b"\n")) == sorted(wanted.body.split(b"\n"))
     assert found.counts == wanted.counts
+
+
+def test_rows_by_key_are_in_the_order_of_their_numbers():
+    numbered = make_relation("id", "v", key=("id",))
+    changes = [insert(numbered, str(n).encode(), b"v") for n in (10, 9, 123456789, 2, 100)]
+
+    staged = fast(changes, numbered, (0,), by_key=True)
+
+    assert staged is not None
+    assert [line.split(b"\t")[2] for line in staged.body.splitlines()] == [
+        b"2", b"9", b"10", b"100", b"123456789",
+    ]  # fmt: skip
+
+
+def test_text_of_many_parts_and_long_values_is_that_of_the_exact_form():
+    values = (b"x", b"y" * 300, b"tab\t", None, b"z" * 70_000)
+    changes = [insert(RELATION, b"%d" % n, values[n % 5], b"a", values[n % 3]) for n in range(3_000)]
+
+    found, wanted = fast(changes, RELATION, KEY), exact(changes, KEY)
+
+    assert found is not None and wanted is not None
+    assert sorted(found.body.splitlines()) == sorted(wanted.body.splitlines())
 
 
 def test_updates_without_a_key_have_no_fast_form():

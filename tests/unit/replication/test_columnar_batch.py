@@ -12,7 +12,9 @@ from tests.support.pgoutput_encoder import encode
 from trempy_provider.replication.batches import Batch
 from trempy_provider.replication.changes import Change, Operation
 from trempy_provider.replication.columnar_batch import FEWEST_CHANGES, read_columnar
+from trempy_provider.replication.lsn import Lsn
 from trempy_provider.replication.messages import Commit, Relation
+from trempy_provider.replication.table_facts import encode_facts
 from trempy_provider.replication.transactions import batch_of_changes
 
 ORDERS = make_relation("id", "v", key=("id",), oid=20)
@@ -52,7 +54,22 @@ def test_batches_that_gain_nothing_or_have_an_order_have_no_such_form(changes):
     assert read_columnar(batch_of(changes)) is None
 
 
-def test_a_table_described_twice_has_no_such_form():
+def test_a_table_described_again_in_the_same_way_has_the_same_form():
+    batch = batch_of(many())
+    described = next(place for place, payload in enumerate(batch.payloads) if payload[:1] == b"R")
+    oid = int.from_bytes(batch.payloads[described][1:5], "big")
+    before, after = (encode_facts(oid, Lsn(lsn), b"facts") for lsn in (0x100, 0x900))
+    payloads = list(batch.payloads)
+    payloads[described:described] = [before]
+    payloads[-1:-1] = [after, batch.payloads[described]]
+
+    once, again = read_columnar(batch), read_columnar(replace(batch, payloads=tuple(payloads)))
+
+    assert once is not None and again is not None
+    assert [table.counts for table in again.tables] == [table.counts for table in once.tables]
+
+
+def test_a_table_described_in_two_ways_has_no_such_form():
     batch = batch_of(many())
     payloads = [*batch.payloads[:-1], encode(_widened(ORDERS)), batch.payloads[-1]]
     twice = replace(batch, payloads=tuple(payloads))

@@ -73,12 +73,13 @@ class Receiver:
 
 def build(recording: Recording, limits: BatchLimits = WIDE, *, takes: Iterable[bool] = ()) -> list[Batch]:
     """Return all batches of a stream; `takes` says after which payloads a batch is asked for."""
-    builder, batches, asked = builder_with(limits), [], iter(takes)
+    builder, batches, waiting, asked = builder_with(limits), [], [], iter(takes)
     for payload in recording.payloads:
-        batches += builder.add(payload)
+        waiting.append(payload)
         if next(asked, False):
-            batches += filter(None, [builder.take()])
-    return [*batches, *filter(None, [builder.take()])]
+            batches += [*builder.add_all(waiting), *filter(None, [builder.take()])]
+            waiting = []
+    return [*batches, *builder.add_all(waiting), *filter(None, [builder.take()])]
 
 
 @given(RECORDINGS, LIMITS, st.lists(st.booleans(), max_size=40))

@@ -33,7 +33,9 @@ from trempy_provider.postgres.session import Session
 from trempy_provider.replication import wire
 from trempy_provider.replication.batches import Batch, ChunkEnd
 from trempy_provider.replication.changes import Transaction, datetime_of
+from trempy_provider.replication.columnar_batch import ColumnarBatch
 from trempy_provider.replication.lsn import NO_LSN, Lsn
+from trempy_provider.replication.table_facts import are_told
 from trempy_provider.replication.transactions import read_transactions
 
 
@@ -45,6 +47,15 @@ class TransactionPoint:
     commit_lsn: Lsn
     end_lsn: Lsn
     committed_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ReadBatch:
+    """What a message says, the same as arrays where it has that form, and what it tells of tables."""
+
+    batch: Batch
+    columnar: ColumnarBatch | None
+    facts: tuple[bytes, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,23 +83,34 @@ class BatchApplier:
         self._is_marked = False
         self.current: TransactionPoint | None = None  # the transaction that is applied alone
 
-    def apply(self, body: bytes, *, singly: bool = False) -> None:
+    def read(self, body: bytes) -> ReadBatch:
+        """Take a message apart, without the session: any thread may call it.
+
+        Raise WireFormatError when it is none of ours, ProtocolError for broken payloads.
+        """
+        batch = wire.decode(body)
+        facts = tuple(filter(are_told, batch.payloads))
+        columnar = self._applier.read_columnar(batch) if batch.chunk is None else None
+        return ReadBatch(batch, columnar, facts)
+
+    def apply(self, body: bytes, read: ReadBatch | None = None, *, singly: bool = False) -> None:
         """Apply a message; `singly`: each transaction of the source in one of the target.
 
         After an error of such a one, `current` is that transaction.
         Raise GapError when batches before it are missing, WireFormatError when it is none of ours.
         """
         self.current = None
-        batch = wire.decode(body)
-        self._enum_labels.prepare(batch.payloads)
+        read = read or self.read(body)
+        batch = read.batch
+        self._enum_labels.prepare(read.facts)
         self._mark_session()
         if not singly:
-            self._commit(batch, partial(self._apply_batch, batch, body))
+            self._commit(batch, partial(self._apply_batch, read, body))
         elif batch.chunk is None:
             self._apply_singly(batch)
         else:
             self.current = _committed_by(batch)
-            self._commit(batch, partial(self._apply_batch, batch, body))
+            self._commit(batch, partial(self._apply_batch, read, body))
         self.current = None
 
     def _mark_session(self) -> None:
@@ -153,14 +175,15 @@ class BatchApplier:
             follow_capture_session(self._session, self._task.task_name, batch.session_number)
         return True
 
-    def _apply_batch(self, batch: Batch, body: bytes, checkpoint: Checkpoint) -> _Applied | None:
+    def _apply_batch(self, read: ReadBatch, body: bytes, checkpoint: Checkpoint) -> _Applied | None:
+        batch = read.batch
         if not batch.is_complete:
             self._hold(batch, body)
             return None
         self.begin(checkpoint)
         skip = Skip(self._session, self._task.task_name, checkpoint.skip_lsn)
         last = None
-        for part in self._parts(batch):
+        for part in self._parts(read):
             last = self._apply_part(part, skip, after=checkpoint.end_lsn) or last
         if batch.chunk is not None:
             delete_chunks(self._session, batch)
@@ -168,11 +191,11 @@ class BatchApplier:
             return None
         return self._finish(last, skip, end_lsn=batch.end_lsn, transaction_count=batch.transaction_count)
 
-    def _apply_part(self, part: Batch, skip: Skip, *, after: Lsn) -> CommitPoint | None:
+    def _apply_part(self, part: ReadBatch, skip: Skip, *, after: Lsn) -> CommitPoint | None:
         """Apply a batch or a chunk at once, if nobody has to look at its transactions one by one."""
         if not skip.is_asked and not self._later_changes.is_watching:
-            return self._applier.apply_batch(part, after=after)
-        fresh = [t for t in read_transactions(part) if t.commit_lsn >= after]
+            return self._applier.apply_batch(part.batch, part.columnar, after=after)
+        fresh = [t for t in read_transactions(part.batch) if t.commit_lsn >= after]
         self._apply_transactions(fresh, skip)
         return CommitPoint(fresh[-1].commit_lsn, fresh[-1].committed_at) if fresh else None
 
@@ -194,11 +217,14 @@ class BatchApplier:
         else:
             hold_chunk(self._session, batch, body=body)
 
-    def _parts(self, batch: Batch) -> Iterator[Batch]:
-        if batch.chunk is None:
-            yield batch
+    def _parts(self, read: ReadBatch) -> Iterator[ReadBatch]:
+        if read.batch.chunk is None:
+            yield read
         else:
-            yield from read_transaction(self._session, batch)
+            yield from map(self._as_arrays, read_transaction(self._session, read.batch))
+
+    def _as_arrays(self, batch: Batch) -> ReadBatch:
+        return ReadBatch(batch, self._applier.read_columnar(batch), ())
 
     def _apply_transactions(self, transactions: Iterable[Transaction], skip: Skip) -> None:
         wanted = skip.leave_out(transactions)

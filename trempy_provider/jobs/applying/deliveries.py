@@ -19,7 +19,7 @@ from trempy_provider.errors import (
     RetryPolicy,
     TrempyError,
 )
-from trempy_provider.jobs.applying.batches import BatchApplier, TransactionPoint
+from trempy_provider.jobs.applying.batches import BatchApplier, ReadBatch, TransactionPoint
 from trempy_provider.jobs.applying.giving_up import GivingUp
 from trempy_provider.jobs.applying.letters import letter_of
 from trempy_provider.jobs.applying.report import ApplyReport
@@ -65,19 +65,20 @@ class DeliveryApplier:
         self.batches = BatchApplier(session, task, report=report)
         self._giving_up = GivingUp(session, task, broker=broker, batches=self.batches)
 
-    def apply(self, delivery: Delivery) -> TrempyError | None:
-        """Apply a delivery; return the error at which the task stops, the message being a dead letter then.
+    def apply(self, delivery: Delivery, read: ReadBatch | None = None) -> TrempyError | None:
+        """Apply a delivery, of which `read` may be known already; return the error at which the task stops.
 
+        The message is a dead letter then.
         When this returns, the message is settled and is to be acknowledged.
         Raise what is not the message's fault.
         """
         for pause_seconds in _GAP_PAUSES_SECONDS:
             try:
-                return self._settle(delivery)
+                return self._settle(delivery, read)
             except GapError:
                 self._stop.wait(pause_seconds)
                 self.take_back_dead_letters()
-        return self._settle(delivery)
+        return self._settle(delivery, read)
 
     def take_back_dead_letters(self) -> None:
         """Apply dead letters that come next in order, and remove those that are settled.
@@ -111,7 +112,7 @@ class DeliveryApplier:
             logger.warning("dead letter %s cannot be read and is left where it is", message_id)
             return False
         try:
-            error = self._settle(letter, is_dead_letter=True)
+            error = self._settle(letter, None, is_dead_letter=True)
         except GapError as gap:
             logger.warning("dead letter %s is left where it is: %s", message_id, gap)
             return False
@@ -130,9 +131,11 @@ class DeliveryApplier:
         record = read_dead_letter(self._session, self._task.task_name, message_id)
         return DeadLetterState.WAITING if record is None else record.state
 
-    def _settle(self, delivery: Delivery, *, is_dead_letter: bool = False) -> TrempyError | None:
+    def _settle(
+        self, delivery: Delivery, read: ReadBatch | None, *, is_dead_letter: bool = False
+    ) -> TrempyError | None:
         failure_count, singly = 0, False
-        while (failure := self._attempt(delivery, singly=singly)) is not None:
+        while (failure := self._attempt(delivery, read, singly=singly)) is not None:
             failure_count, singly = failure_count + 1, True
             if failure_count < ATTEMPT_LIMIT:
                 self._stop.wait(_ATTEMPT_PAUSE_SECONDS)
@@ -149,11 +152,11 @@ class DeliveryApplier:
             failure_count = 0
         return None
 
-    def _attempt(self, delivery: Delivery, *, singly: bool) -> TrempyError | None:
+    def _attempt(self, delivery: Delivery, read: ReadBatch | None, *, singly: bool) -> TrempyError | None:
         """Apply a delivery, or return what it fails of; what passes by itself is waited out."""
         while True:
             try:
-                self.batches.apply(delivery.body, singly=singly)
+                self.batches.apply(delivery.body, read, singly=singly)
             except _NOT_THE_MESSAGE:
                 raise
             except TrempyError as error:
