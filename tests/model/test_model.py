@@ -7,6 +7,7 @@ The seed fixes servers, schema, settings, statements and faults; how they interl
 from __future__ import annotations
 
 import itertools
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -75,19 +76,29 @@ def test_target_equals_the_source_and_the_oracle_through_random_faults(
 ):
     deadline = time.monotonic() + model_seconds
     with capsys.disabled():
-        print(f"\nmodel seed {model_seed}", flush=True)
+        _say(f"model seed {model_seed}")
     reports: list[EpisodeReport] = []
     for number in itertools.count():
         seed = f"{model_seed}-{number}" if "-" not in model_seed else model_seed
         ends_at = min(time.monotonic() + EPISODE_SECONDS, deadline)
         reports.append(run_episode(seed, own_servers, tmp_path / str(number), ends_at=ends_at))
         with capsys.disabled():
-            print(f"\n{reports[-1]}", flush=True)
+            _say(str(reports[-1]))
         if time.monotonic() >= deadline:
             break
+    transactions = sum(report.transaction_count for report in reports)
     with capsys.disabled():
-        transactions = sum(report.transaction_count for report in reports)
-        print(f"{transactions} transactions compared in {len(reports)} episodes", flush=True)
+        _say(f"{transactions} transactions compared in {len(reports)} episodes")
+    if model_seconds >= EPISODE_SECONDS:  # else it may have ended before anything was done
+        assert transactions > 0
+        assert sum(report.schema_change_count for report in reports) > 0
+        assert sum(sum((report.fault_counts or {}).values()) for report in reports) > 0
+        assert sum(report.comparison_count for report in reports) > 0
+
+
+def _say(text: str) -> None:
+    """Write to the terminal: a worker's standard output goes nowhere."""
+    print(f"\n{text}", file=sys.stderr, flush=True)
 
 
 def run_episode(seed: str, servers: OwnServers, folder: Path, *, ends_at: float) -> EpisodeReport:

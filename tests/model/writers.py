@@ -44,6 +44,7 @@ class Writer(threading.Thread):
         self._uri = uri
         self._tables = tables
         self._changes_schema = changes_schema
+        self.schema_change_count = 0  # of those that committed
         self._may_write = threading.Event()
         self._is_idle = threading.Event()
         self._is_over = threading.Event()
@@ -102,6 +103,7 @@ class Writer(threading.Thread):
         self._sign()
         if self._end_transaction() and when_committed is not None:
             when_committed()
+            self.schema_change_count += 1
 
     def _operation(self) -> None:
         """Run an operation under a savepoint, which may be rolled back."""

@@ -122,6 +122,8 @@ def test_table_added_while_changes_are_followed(databases, replicate):
     replication.setup()
     replication.load()
     wider = replicate("public.keyed", "public.keyless")
+    of_keyed = "select load_id from trempy.table_states where source_table = 'keyed'"
+    loaded = replication.metadata(of_keyed)
 
     with writing(databases), wider.running():
         refresh(wider.task, source=wider.source, target=wider.target, broker=wider.broker)
@@ -130,6 +132,7 @@ def test_table_added_while_changes_are_followed(databases, replicate):
 
     wider.assert_equal()
     assert wider.metadata("select count(*) from trempy.table_states") == [(2,)]
+    assert wider.metadata(of_keyed) == loaded  # it was not copied again
 
 
 @pytest.mark.pg("15-18", "18-15")
@@ -281,6 +284,23 @@ def test_slot_creation_that_waits_too_long_names_who_is_in_the_way_and_leaves_no
         "select from pg_replication_slots where slot_name = %s", [replication.task.slot_name]
     )
     assert replication.metadata("select consistent_point from trempy.tasks") == [(None,)]
+    replication.setup()
+    replication.load()
+    replication.catch_up()
+    replication.assert_equal()
+
+
+def test_prepared_transaction_in_the_way_of_the_slot_is_named(databases, replicate):
+    databases.source_admin.execute(TABLES)
+    replication = replicate("public.keyed", task={"cdc_settings": {"slot_creation_timeout_seconds": 1}})
+    with connect(databases.source_admin_uri) as connection, connection.cursor() as cursor:
+        cursor.execute("begin; insert into public.keyed (v) values (1); prepare transaction 'in the way'")
+        try:
+            with pytest.raises(SlotCreationBlockedError, match="in the way"):
+                replication.setup()
+        finally:
+            cursor.execute("commit prepared 'in the way'")
+
     replication.setup()
     replication.load()
     replication.catch_up()

@@ -69,6 +69,22 @@ def test_message_dead_lettered_under_a_waiting_apply_is_taken_back_though_nothin
     assert followed.broker.depths().dead_letters == 0
 
 
+def test_messages_whose_consumer_died_with_both_in_hand_are_taken_back_in_order(followed):
+    for _ in range(2):
+        insert(followed)
+        followed.capture()
+    for _ in range(4):
+        consumer = followed.broker.open_consumer(prefetch_count=2)
+        assert [consumer.get(timeout_seconds=20) is not None for _ in range(2)] == [True, True]
+        consumer.close()
+    wait_until(lambda: followed.broker.depths().dead_letters == 2, what="both to be dead letters")
+
+    followed.catch_up()
+
+    followed.assert_equal()
+    assert followed.broker.depths().dead_letters == 0
+
+
 def with_message(replication):
     """Return a consumer that holds the message."""
     consumer = replication.broker.open_consumer()

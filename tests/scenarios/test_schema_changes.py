@@ -13,6 +13,7 @@ from tests.support.wait import wait_until
 from trempy_provider.errors import SchemaChangeError, SourceTableError
 from trempy_provider.jobs.lease import StopSignal
 from trempy_provider.jobs.loading.table_load import TableLoad
+from trempy_provider.jobs.refresh import refresh
 from trempy_provider.jobs.waiting_loads import WaitingLoads
 
 APPLY = {"cdc_settings": {"schema_evolution": "apply"}}
@@ -410,6 +411,13 @@ def test_stop_names_a_table_created_again(databases, followed):
 
     with pytest.raises(SourceTableError, match=r"public\.t .* dropped and created again"):
         replication.capture()
+
+    databases.source_admin.execute("insert into t values (7)")
+    refresh(replication.task, source=replication.source, target=replication.target, broker=replication.broker)
+    replication.load()
+    databases.source_admin.execute("insert into t values (8)")
+    replication.catch_up()
+    assert_followed(replication, "t")
 
 
 @pytest.mark.pg(15, "18-15")

@@ -13,7 +13,7 @@ from trempy_provider.jobs.progress import duration_text, size_text
 _STREAMS_MAX = 8
 _STREAM_BYTES = 128 * 1024 * 1024  # what one stream copies in about a second on a fast network
 _MEASURED_BYTES = 32 * 1024 * 1024  # a smaller load tells nothing of throughput
-_BATCH_ROWS_MIN, _BATCH_ROWS_MAX = 1_000, 50_000
+_BATCH_ROWS_MIN, _BATCH_ROWS_MAX = 1_000, 500_000
 _CHANGE_BYTES = 100  # of a change in a message, beside its values
 _SLOW_LAG_SECONDS = 60.0
 _MANY_ERRORS = 0.01
