@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from contextlib import closing
 from threading import Event
@@ -53,11 +54,15 @@ def test_deliveries_keep_their_order_and_come_with_what_was_read_of_them():
         assert ahead.get(timeout_seconds=0.01) is None
 
 
-def test_deliveries_are_read_before_anybody_asks():
-    consumer, seen = Handed(b"a", b"b"), []
+def test_deliveries_are_read_before_anybody_asks_but_no_more_than_two():
+    consumer, seen = Handed(b"a", b"b", b"c"), []
 
-    with closing(ReadAhead(consumer, seen.append)):
+    with closing(ReadAhead(consumer, seen.append)) as ahead:
         wait_until(lambda: seen == [b"a", b"b"])
+        time.sleep(0.05)
+        assert seen == [b"a", b"b"]  # one waits to be taken, one to take its place
+        ahead.get(timeout_seconds=5)
+        wait_until(lambda: seen == [b"a", b"b", b"c"])
 
 
 def test_what_the_consumer_raises_is_raised_after_what_came_before_it():

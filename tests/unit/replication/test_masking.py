@@ -19,7 +19,9 @@ from trempy_provider.replication.lsn import NO_LSN, Lsn
 from trempy_provider.replication.masking import masked_relation
 from trempy_provider.replication.messages import (
     UNCHANGED,
+    Begin,
     BinaryValue,
+    Commit,
     Delete,
     Insert,
     OldTuple,
@@ -127,3 +129,32 @@ def test_a_transaction_in_progress_is_masked_by_its_own_description():
     messages = [pgoutput.decode(payload) for batch in batches for payload in batch.payloads]
     rows = [message.new for message in messages if isinstance(message, Insert)]
     assert sorted(rows) == [(b"1", b"masked A", b"n"), (b"2", b"masked C", b"n"), (b"masked B", b"1")]
+
+
+def test_changes_taken_many_at_once_are_masked():
+    builder = BatchBuilder(
+        task_name="t",
+        session_number=1,
+        previous_lsn=NO_LSN,
+        limits=BatchLimits(max_rows=100, max_bytes=10**6),
+        masks_of=lambda relation: {"sécret": shout},
+    )
+    payloads = [
+        message
+        for number in range(1, 5)
+        for message in (
+            Begin(Lsn(10 * number), 0, number),
+            *([RELATION] if number == 1 else []),
+            Insert(RELATION.oid, (b"1", b"A", b"n")),
+            Insert(RELATION.oid, (b"2", b"B", b"n")),
+            Commit(Lsn(10 * number), Lsn(10 * number + 5), 0),
+        )
+    ]
+
+    found = [*builder.add_all(list(map(encode, payloads)))]
+    last = builder.take()
+
+    assert not found and last is not None
+    messages = [pgoutput.decode(payload) for payload in last.payloads]
+    rows = [message.new for message in messages if isinstance(message, Insert)]
+    assert rows == [(b"1", b"masked A", b"n"), (b"2", b"masked B", b"n")] * 4
