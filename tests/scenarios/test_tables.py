@@ -326,3 +326,38 @@ def test_identity_that_the_target_always_generates_is_refused_and_the_remedy_wor
     )
     replication.catch_up()
     replication.assert_equal()
+
+
+def test_columns_that_are_not_listed_are_neither_loaded_nor_in_a_message(databases, replicate):
+    for table in ("listed", "others"):
+        databases.source_admin.execute(
+            f"create table public.{table} (id int primary key, v text, secret text);"
+            f"insert into public.{table} values (1, 'a', 'PSST'), (2, 'b', 'PSST')"
+        )
+    entries = [
+        {"schema_name": "public", "table_name": "listed", "columns": ["id", "v"]},
+        {"schema_name": "public", "table_name": "others", "exclude_columns": ["secret"]},
+    ]
+    replication = replicate(entries=entries)
+    replication.setup()
+    replication.load()
+    for table in ("listed", "others"):
+        databases.source_admin.execute(
+            f"insert into public.{table} values (3, 'c', 'PSST'); update public.{table} set secret = 'PSST too';"
+            f"update public.{table} set v = 'd' where id = 1; delete from public.{table} where id = 2"
+        )
+    replication.capture()
+
+    consumer = replication.broker.open_consumer(prefetch_count=100)
+    bodies = []
+    while (delivery := consumer.get(timeout_seconds=2)) is not None:
+        bodies.append(delivery.body)
+    consumer.close()
+    replication.catch_up()
+
+    assert bodies
+    assert not [body for body in bodies if b"PSST" in body or b"secret" in body]
+    for table in ("listed", "others"):
+        assert databases.target_admin.fetch_all(f"select * from public.{table} order by id") == [
+            (1, "d"), (3, "c"),
+        ]  # fmt: skip

@@ -220,6 +220,7 @@ def test_every_operation_gives_the_same_by_load_and_by_few_and_many_changes(data
     databases.source_admin.execute(FEW)
     replication.catch_up()
     after_few, changed_at = wrong_rows(), moments_of(databases, f"id = 8 and {current}")
+    databases.allow_replica_role()  # the many are written as arrays, the few were in the source's order
     databases.source_admin.execute(MANY)
     replication.catch_up()
 
