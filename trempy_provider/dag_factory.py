@@ -166,7 +166,6 @@ def validate_dag(task: ReplicationTask) -> DAG:
             task_name=task.task_name,
             choice_param="tables",
             repair="{{ params.repair }}",
-            rows_per_second=options.rows_per_second,
             **RETRIES,
         )
     return dag

@@ -232,3 +232,31 @@ def test_history_goes_on_while_the_table_changes(databases, replicate):
     assert current == {row[:1]: row for row in databases.source_admin.fetch_all(query)}
     assert [version.row[1:] for version in histories[(1,)]] == [(1, 7), (-1, 7), (-1, 8), (0, 8), (1, 8)]
     assert errors(replication) == []
+
+
+def test_values_that_cannot_be_computed_make_no_version_and_are_errors_of_their_rows(databases, replicate):
+    databases.source_admin.execute(
+        "create table public.t (id int primary key, n int); insert into public.t values (1, 10), (2, 20)"
+    )
+    share = change_of(
+        "public.t",
+        "modify_column_value",
+        1,
+        operation="math_expression",
+        column_name="n",
+        expression="100 / value",
+    )
+    replication = replicate("public.t", task=SCD2, transformations=[share])
+    replication.setup()
+    replication.load()
+
+    databases.source_admin.execute(
+        "insert into public.t values (3, 0), (4, 5); update public.t set n = 0 where id = 1;"
+        "update public.t set n = 50 where id = 2"
+    )
+    replication.catch_up()
+
+    query = "select id, n::int, scd_current from public.t order by id, scd_start_date"
+    assert databases.target.fetch_all(query) == [(1, 10, 1), (2, 5, 0), (2, 2, 1), (4, 20, 1)]
+    recorded = replication.metadata("select key_values->>'id', sqlstate from trempy.apply_errors order by 1")
+    assert recorded == [("1", "22012"), ("3", "22012")]

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.support.databases import Database, connect
-from tests.support.replication import Background
+from tests.support.replication import Background, settings
 from tests.support.wait import wait_until
 from trempy_provider.errors import StoppedError
 from trempy_provider.jobs import capture
@@ -371,12 +371,16 @@ def test_validation_that_was_stopped_goes_on_behind_the_last_range(prepared, mon
     assert (found.row_count, found.range_count, counts(found)) == (50000, 51, (2, 0, 0))
 
 
-def test_validation_is_throttled(prepared, monkeypatch):
+def test_validation_is_throttled_by_the_settings_and_by_who_asks(prepared, monkeypatch):
     monkeypatch.setattr(comparing, "_RANGE_ROWS", 5000)
+    options = {"validation_settings": {"rows_per_second": 25000}}
+    prepared.change_settings(settings(prepared.task.task_name, TABLES, task=options))
 
-    report = run(prepared, tables=["public.numbers"], rows_per_second=25000)
+    slow = run(prepared, tables=["public.numbers"])
+    quick = run(prepared, tables=["public.numbers"], rows_per_second=10_000_000)
 
-    assert 1.5 < report.seconds < 20
+    assert 1.5 < slow.seconds < 20
+    assert quick.seconds < slow.seconds
 
 
 def test_what_cannot_be_compared_is_said_and_what_operations_explain_is_tolerated(databases, replicate):

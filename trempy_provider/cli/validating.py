@@ -18,7 +18,7 @@ def run_validate(invocation: Invocation) -> Outcome:
         tables=arguments.tables,
         repair=arguments.repair,
         anew=arguments.anew,
-        rows_per_second=arguments.rows_per_second or invocation.task.task.validation_settings.rows_per_second,
+        rows_per_second=arguments.rows_per_second,
         stop=invocation.stop,
     )
     facts = report.as_dict()

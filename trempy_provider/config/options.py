@@ -77,7 +77,7 @@ class ValidationOptions(SettingsModel):
         default=None, description="When validations recur; null means only when they are started."
     )
     repair: Flag = Field(
-        default=False, description="Whether rows that differ are written as the source has them."
+        default=False, description="Whether the DAG writes rows that differ as the source has them."
     )
     rows_per_second: int | None = Field(
         default=None,

@@ -61,6 +61,9 @@ _EXPLAINED_BY = {
 }
 
 
+_GOOD = (TableVerdict.EQUAL, TableVerdict.REPAIRED)
+
+
 @dataclass(frozen=True, slots=True)
 class ValidationReport:
     """What a validation has found; no keys: those are in trempy.validation_differences."""
@@ -82,8 +85,7 @@ class ValidationReport:
     @property
     def is_good(self) -> bool:
         """Tell whether every table is equal on both sides now."""
-        good = (TableVerdict.EQUAL, TableVerdict.REPAIRED)
-        return all(table.state in good for table in self.tables)
+        return all(table.state in _GOOD for table in self.tables)
 
     @property
     def error(self) -> TrempyError | None:
@@ -113,9 +115,6 @@ class ValidationReport:
         }
 
 
-_GOOD = (TableVerdict.EQUAL, TableVerdict.REPAIRED)
-
-
 def validate(
     task: ReplicationTask,
     *,
@@ -130,6 +129,7 @@ def validate(
 ) -> ValidationReport:
     """Compare the task's tables, or those named as `schema.table`, and with `repair` mend what differs.
 
+    `rows_per_second` takes the place of what the settings say.
     With `anew`, a validation that was not finished is not gone on with.
     Differences are no error of this function: `ValidationReport.error` tells of them.
     Raise MetadataError when the task has not been set up, JobInProgressError while another validation of it
@@ -137,9 +137,8 @@ def validate(
     """
     started = time.monotonic()
     stop = stop or StopSignal()
-    context = ValidationContext(
-        task, source, target, stop, Throttle(rows_per_second, stop), repair, patience_seconds
-    )
+    throttle = Throttle(rows_per_second or task.task.validation_settings.rows_per_second, stop)
+    context = ValidationContext(task, source, target, stop, throttle, repair, patience_seconds)
     with target.connect(JOB) as control, stoppable(control, stop):
         record = ValidationRecord(control, task.task_name)
         states = _choose(control, task, tables)

@@ -98,15 +98,19 @@ def test_a_value_that_cannot_be_masked_is_refused(row):
         masks().applied_to(encode(Insert(RELATION.oid, row)))
 
 
-def test_a_transaction_in_progress_is_masked_by_its_own_description():
-    other = make_relation("sécret", "id", key=("id",))
-    builder = BatchBuilder(
+def masking_builder(*, max_rows: int) -> BatchBuilder:
+    return BatchBuilder(
         task_name="t",
         session_number=1,
         previous_lsn=NO_LSN,
-        limits=BatchLimits(max_rows=1, max_bytes=10**6),
+        limits=BatchLimits(max_rows=max_rows, max_bytes=10**6),
         masks_of=lambda relation: {"sécret": shout},
     )
+
+
+def test_a_transaction_in_progress_is_masked_by_its_own_description():
+    other = make_relation("sécret", "id", key=("id",))
+    builder = masking_builder(max_rows=1)
     payloads = [
         StreamStart(7, True),
         replace(RELATION, xid=7),
@@ -132,13 +136,7 @@ def test_a_transaction_in_progress_is_masked_by_its_own_description():
 
 
 def test_changes_taken_many_at_once_are_masked():
-    builder = BatchBuilder(
-        task_name="t",
-        session_number=1,
-        previous_lsn=NO_LSN,
-        limits=BatchLimits(max_rows=100, max_bytes=10**6),
-        masks_of=lambda relation: {"sécret": shout},
-    )
+    builder = masking_builder(max_rows=100)
     payloads = [
         message
         for number in range(1, 5)
