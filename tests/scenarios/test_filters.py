@@ -229,3 +229,43 @@ def test_a_filter_on_a_value_stored_out_of_line_sees_it_whether_it_is_sent_or_no
         expected = rows_of(databases.source_admin, f"{rows} where {condition}")
         assert rows_of(databases.target_admin, rows + current) == expected
     assert replication.errors() == []
+
+
+@pytest.mark.pg("15-18", "18-15")
+@MODES
+def test_filters_by_the_order_of_text_pass_the_same_rows_on_both_servers(databases, replicate, mode):
+    databases.source_admin.execute(
+        "create table words (id int primary key, t text);"
+        "insert into words select n, t from unnest(array['a', 'B', 'b', 'Ä', 'ä', 'z', 'Z', '10', '9', '_', null])"
+        " with ordinality as w(t, n)"
+    )
+    replication = replicate(
+        "public.words",
+        task={"cdc_settings": {"mode": mode}},
+        filters=[
+            filter_entry("public.words", "greater_than", "t", value="9"),
+            filter_entry("public.words", "between", "t", lower="B", upper="z"),
+        ],
+    )
+    replication.setup()
+    replication.load()
+    collation = replication.metadata("select text_collation from trempy.tasks where task_name = {task}")[0][0]
+    current = " where scd_current = 1" if mode == "scd2" else ""
+    passing = f"""t collate "{collation}" > '9' and t collate "{collation}" between 'B' and 'z'"""
+
+    def wrong_rows():
+        wanted = rows_of(databases.source_admin, f"select row(id, t)::text from words where {passing}")
+        present = rows_of(databases.target_admin, f"select row(id, t)::text from words{current}")
+        assert wanted
+        return set(wanted) ^ set(present)
+
+    after_load = wrong_rows()
+    databases.source_admin.execute(
+        "insert into words select id + 100, t from words; update words w set t = o.t from words o"
+        " where o.id = 1 + (w.id * 7) % 10 and w.id % 3 = 0; delete from words where id % 5 = 0"
+    )
+    replication.catch_up()
+
+    assert after_load == set()
+    assert wrong_rows() == set()
+    assert replication.errors() == []
