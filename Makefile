@@ -8,7 +8,7 @@ endif
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
 WORKERS ?= $(shell echo $$(($$(nproc) + 1)))
-export PYTHONDONTWRITEBYTECODE := 1
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help print-python venv servers unit test soak bench lint types contracts demo demo-down eval-assistant constraints reference dist clean
