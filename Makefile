@@ -46,8 +46,9 @@ types: venv  ## check types
 contracts: venv  ## check who imports whom
 	$(BIN)/lint-imports
 
-bench: venv servers  ## compare with native replication and PostgreSQL's tools (NAME="…", ROUNDS=5, SCALE=1)
-	@$(BIN)/python -m sandbox.supervise $(BIN)/python -m benchmarks $(NAME) --rounds $(or $(ROUNDS),5) --scale $(or $(SCALE),1)
+bench: venv servers  ## compare with other tools: all in 10 minutes, NAME="…" at full size (ROUNDS=5, SCALE=…)
+	@$(BIN)/python -m sandbox.supervise $(BIN)/python -m benchmarks $(NAME) --rounds $(or $(ROUNDS),5) \
+		$(if $(SCALE),--scale $(SCALE))
 
 demo: venv  ## copy and follow a live shop database through Airflow (DEMO_ONCE=1: check, then end)
 	@$(BIN)/python -m sandbox.demo

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import time
+from functools import partial
 
-from benchmarks.figures import Comparison
+from benchmarks.equality import assert_equal
+from benchmarks.figures import Comparison, Finding
 from benchmarks.product import Product
 from benchmarks.stage import Stage
 from benchmarks.workloads import WORKLOADS
@@ -15,42 +17,43 @@ _SLOT = "bench_recvlogical"
 _MUST_REACH = 1.5
 
 
-def capture_alone(stage: Stage, name: str, *, rounds: int, scale: float) -> Comparison:
+def capture_alone(stage: Stage, name: str, *, rounds: int, scale: float) -> list[Finding]:
     """Measure one workload; both end by themselves once everything committed before is durably out."""
     workload = WORKLOADS[name]
-    mine, theirs, changes = [], [], 0
+    changes = 0
     with stage.databases() as databases:
-        databases.source_admin.execute("create schema bench; " + workload.create)
+        databases.source_admin.execute("create schema bench; " + workload.create_sql(scale))
         databases.source_superuser.execute("vacuum analyze")
         product = Product(stage, databases, workload.tables)
-        product.write_settings()
-        product.run("setup")
-        product.run("full-load")
+        product.prepare()
         databases.source_superuser.execute("create publication bench_all for all tables")
         databases.source_superuser.execute(
             f"select pg_create_logical_replication_slot('{_SLOT}', 'pgoutput')"
         )
+        sides = {"product": partial(_capture, product), "peer": partial(_receive, stage, databases)}
+        seconds: dict[str, list[float]] = {side: [] for side in sides}
         try:
             for number in range(rounds):
                 changes = workload.run(stage, databases.source_admin, scale)
-                sides = [(mine, _capture, product), (theirs, _receive, databases)]
-                for seconds, measure, subject in sides if number % 2 else reversed(sides):
-                    seconds.append(measure(stage, subject))
+                for side in sides if number % 2 else reversed(sides):
+                    seconds[side].append(sides[side]())
             product.run("apply", "--until-caught-up")
+            assert_equal(databases.source_superuser, databases.target_superuser, workload.tables)
         finally:
             databases.source_superuser.execute(f"select pg_drop_replication_slot('{_SLOT}')")
             product.run("teardown")
-    return Comparison(
+    comparison = Comparison(
         name=f"capture alone {name}: {workload.what}",
         peer="pg_recvlogical",
-        product_seconds=tuple(mine),
-        peer_seconds=tuple(theirs),
+        product_seconds=tuple(seconds["product"]),
+        peer_seconds=tuple(seconds["peer"]),
         must_reach=_MUST_REACH,
         changes=changes,
     )
+    return [comparison, *product.peak_figures(comparison.name)]
 
 
-def _capture(_stage: Stage, product: Product) -> float:
+def _capture(product: Product) -> float:
     started = time.monotonic()
     product.run("capture", "--until-caught-up")
     return time.monotonic() - started

@@ -181,7 +181,9 @@ def _fetch_value(server: PostgresServer, query: str) -> object:
     try:
         cursor = connection.cursor()
         cursor.execute(query)
-        return cursor.fetchone()[0]
+        row = cursor.fetchone()
+        assert row is not None
+        return row[0]
     finally:
         connection.close()
 

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from statistics import median, quantiles
 
-import psycopg2
-
+from benchmarks.equality import assert_equal
+from benchmarks.figures import Figure, Finding
 from benchmarks.native import NativeReplication
 from benchmarks.product import Product
 from benchmarks.stage import Stage
-from tests.support.databases import Database, database_pair
+from tests.support.databases import Database, connect, database_pair
 from tests.support.wait import wait_until
 
 _CREATE = "create schema bench; create table bench.ticks (id bigint primary key, note text)"
@@ -23,99 +21,103 @@ _POLL_SECONDS = 0.0005
 _SETTLE_SECONDS = 3.0
 
 
-@dataclass(frozen=True, slots=True)
-class Latency:
-    """Milliseconds from commit to visibility."""
-
-    who: str
-    rate: int
-    milliseconds: tuple[float, ...]
-
-    def __str__(self) -> str:
-        values = self.milliseconds
-        return (
-            f"latency at {self.rate} tx/s, {self.who}: median {median(values):.1f} ms, "
-            f"p99 {quantiles(values, n=100)[98]:.1f} ms, worst {max(values):.1f} ms"
-        )
+_SECONDS = 60.0
+_AT_MOST = {"median": 8.0, "p99": 25.0, "worst": 250.0}
 
 
-def latency(stage: Stage, *, rate: int, seconds: float) -> list[Latency]:
-    """Measure product and native replication, one after the other."""
-    measured = []
+def latency(stage: Stage, *, rate: int, rounds: int, scale: float) -> list[Finding]:
+    """Measure product and native replication in turn, a minute each in all."""
+    seconds = _SECONDS * scale / rounds
+    samples: dict[str, list[float]] = {"product": [], "native": []}
+    ticks = _Ticks(rate, seconds)
     with stage.databases() as databases, database_pair(stage.source, stage.target) as other:
         databases.source_admin.execute(_CREATE)
         product = Product(stage, databases, (_TABLE,))
-        product.write_settings()
-        product.run("setup")
-        product.run("full-load")
-        with _following(product):
-            measured.append(
-                Latency("product", rate, _measure(databases.source_admin, databases.target, rate, seconds))
-            )
-        product.run("teardown")
-        databases.source_admin.execute("truncate bench.ticks")
+        product.prepare()
         other.target_superuser.execute(_CREATE)
         native = NativeReplication(databases, other.target_superuser, tables=_TABLE)
         native.start()
-        native.enable()
-        measured.append(
-            Latency("native", rate, _measure(databases.source_admin, other.target_superuser, rate, seconds))
+        try:
+            for _ in range(rounds):
+                with product.following():
+                    samples["product"] += ticks.measure(databases.source_admin, databases.target)
+                native.enable()
+                samples["native"] += ticks.measure(databases.source_admin, other.target_superuser)
+                native.disable()
+            product.run("apply", "--until-caught-up")
+            assert_equal(databases.source_superuser, databases.target_superuser, [_TABLE])
+        finally:
+            native.drop()
+            product.run("teardown")
+    name = f"latency at {rate} tx/s"
+    figures = [
+        figure for who, values in samples.items() for figure in _figures(f"{name}, {who}", who, values)
+    ]
+    return [*figures, *product.peak_figures(name)]
+
+
+def _figures(name: str, who: str, milliseconds: list[float]) -> list[Figure]:
+    found = {
+        "median": median(milliseconds),
+        "p99": quantiles(milliseconds, n=100)[98],
+        "worst": max(milliseconds),
+    }
+    limits = _AT_MOST if who == "product" else {}
+    return [Figure(f"{name}: {what}", "ms", (value,), limits.get(what)) for what, value in found.items()]
+
+
+@dataclass
+class _Ticks:
+    """Rows that are inserted one by one at a steady rate, numbered on and on."""
+
+    rate: int
+    seconds: float
+    last: int = 0
+
+    def measure(self, source: Database, target: Database) -> list[float]:
+        """Return the milliseconds from commit to visibility, row by row, once the pace has settled."""
+        first = self._settle(source, target)
+        count = max(int(self.rate * self.seconds), 2) + int(self.rate * _SETTLE_SECONDS)
+        self.last = first + count
+        seen: dict[int, float] = {}
+        watcher = threading.Thread(target=_watch, args=(target, first, self.last, seen))
+        watcher.start()
+        committed = self._insert(source, first)
+        watcher.join(60)
+        measured = range(first + int(self.rate * _SETTLE_SECONDS) + 1, self.last + 1)
+        return [1000 * (seen[number] - committed[number]) for number in measured]
+
+    def _settle(self, source: Database, target: Database) -> int:
+        """Insert a row and wait for it: then everything has started."""
+        self.last += 1
+        source.execute("insert into bench.ticks values (%s, 'the first one')", (self.last,))
+        wait_until(
+            lambda: target.fetch_value("select max(id) from bench.ticks") == self.last,
+            timeout_seconds=120,
+            what="the first row to arrive",
         )
-        native.drop()
-    return measured
+        return self.last
+
+    def _insert(self, source: Database, first: int) -> dict[int, float]:
+        committed: dict[int, float] = {}
+        with connect(source.uri) as connection, connection.cursor() as cursor:
+            started = time.monotonic()
+            for number in range(first + 1, self.last + 1):
+                time.sleep(max(0.0, started + (number - first) / self.rate - time.monotonic()))
+                cursor.execute("insert into bench.ticks values (%s, 'tick')", (number,))
+                committed[number] = time.monotonic()
+        return committed
 
 
-@contextmanager
-def _following(product: Product) -> Iterator[None]:
-    halves = [product.start(name) for name in ("capture", "apply")]
-    try:
-        yield
-    finally:
-        for process in halves:
-            process.terminate()
-        for process in halves:
-            process.communicate()
-
-
-def _measure(source: Database, target: Database, rate: int, seconds: float) -> tuple[float, ...]:
-    committed: dict[int, float] = {}
-    seen: dict[int, float] = {}
-    source.execute("insert into bench.ticks values (0, 'the first one')")
-    wait_until(
-        lambda: target.fetch_value("select count(*) from bench.ticks"),
-        timeout_seconds=120,
-        what="the first row to arrive",
-    )
-    count = int(rate * (seconds + _SETTLE_SECONDS))
-    watcher = threading.Thread(target=_watch, args=(target, count, seen))
-    watcher.start()
-    connection = psycopg2.connect(source.uri)
-    connection.autocommit = True
-    started = time.monotonic()
-    with connection.cursor() as cursor:
-        for number in range(1, count + 1):
-            time.sleep(max(0.0, started + number / rate - time.monotonic()))
-            cursor.execute("insert into bench.ticks values (%s, 'tick')", (number,))
-            committed[number] = time.monotonic()
-    connection.close()
-    watcher.join(60)
-    first = int(rate * _SETTLE_SECONDS)
-    return tuple(1000 * (seen[number] - committed[number]) for number in range(first + 1, count + 1))
-
-
-def _watch(target: Database, count: int, seen: dict[int, float]) -> None:
+def _watch(target: Database, first: int, last: int, seen: dict[int, float]) -> None:
     """Look for new rows again and again, and note when each was first seen."""
-    connection = psycopg2.connect(target.uri)
-    connection.autocommit = True
-    last, deadline = 0, time.monotonic() + 600
-    with connection.cursor() as cursor:
-        while last < count and time.monotonic() < deadline:
-            cursor.execute("select id from bench.ticks where id > %s order by id", (last,))
+    newest, deadline = first, time.monotonic() + 600
+    with connect(target.uri) as connection, connection.cursor() as cursor:
+        while newest < last and time.monotonic() < deadline:
+            cursor.execute("select id from bench.ticks where id > %s order by id", (newest,))
             rows, now = cursor.fetchall(), time.monotonic()
             for (number,) in rows:
                 seen[number] = now
-                last = number
+                newest = number
             if not rows:
                 time.sleep(_POLL_SECONDS)
-    with suppress(psycopg2.Error):
-        connection.close()
