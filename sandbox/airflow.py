@@ -55,6 +55,7 @@ class AirflowServer:
     :param dags_folder: the only place DAGs come from.
     :param environment: added to the components' environment, such as AIRFLOW_CONN_… and AIRFLOW_VAR_….
     :param database_uri: SQLAlchemy's URI of Airflow's own database; a SQLite file by default.
+    :param users: other users' roles by name: viewer, user, op, admin, or "" for one without any right.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class AirflowServer:
         port: int | None = None,
         password: str | None = None,
         database_uri: str | None = None,
+        users: Mapping[str, str] = MappingProxyType({}),
     ):
         self.home = directory or make_scratch_directory("trempy-airflow-")
         self.port = port or free_port()
@@ -73,9 +75,12 @@ class AirflowServer:
         self.login, self.password = LOGIN, password or secrets.token_hex(8)
         self.log_path = self.home / "airflow.log"
         self.api = AirflowApi(self.url, login=self.login, password=self.password)
+        self._passwords = {self.login: self.password, **{name: secrets.token_hex(8) for name in users}}
+        roles = ",".join(f"{name}:{role}" for name, role in {self.login: "admin", **users}.items())
         self._environment = {
             **_base_environment(self.home),
             **_settings(self.home, dags_folder, self.url, self.port),
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": roles,
             **({"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": database_uri} if database_uri else {}),
             **environment,
         }
@@ -84,10 +89,14 @@ class AirflowServer:
     def __repr__(self) -> str:
         return f"AirflowServer(url={self.url!r}, home={str(self.home)!r})"
 
+    def api_of(self, user: str) -> AirflowApi:
+        """Return what talks to it as one of `users`."""
+        return AirflowApi(self.url, login=user, password=self._passwords[user])
+
     def start(self) -> None:
         """Start all components and return when each of them says that it is healthy."""
         self.home.mkdir(parents=True, exist_ok=True)
-        _passwords_path(self.home).write_text(json.dumps({self.login: self.password}))
+        _passwords_path(self.home).write_text(json.dumps(self._passwords))
         _passwords_path(self.home).chmod(0o600)
         self._prepare_database()
         for name in COMMANDS:
@@ -209,7 +218,6 @@ def _settings(home: Path, dags_folder: Path, url: str, port: int) -> dict[str, s
         "CORE__LOAD_EXAMPLES": False,
         "CORE__TEST_CONNECTION": "Enabled",
         "CORE__FERNET_KEY": base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
-        "CORE__SIMPLE_AUTH_MANAGER_USERS": f"{LOGIN}:admin",
         "CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": _passwords_path(home),
         "CORE__EXECUTION_API_SERVER_URL": f"{url}/execution/",
         "API__HOST": "127.0.0.1",

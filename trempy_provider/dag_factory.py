@@ -21,6 +21,7 @@ from typing import Any
 import pendulum
 from airflow.sdk import DAG, Param, get_parsing_context
 
+from trempy_provider.config.dag_names import CDC, CUTOVER, FULL_LOAD, VALIDATE, dag_id_of, task_name_of
 from trempy_provider.config.task import ReplicationTask
 from trempy_provider.errors import SettingsError, TrempyError
 from trempy_provider.hooks.settings import SettingsText, find_all_settings, find_settings
@@ -35,11 +36,6 @@ from trempy_provider.operators.validate import TrempyValidateOperator
 
 log = logging.getLogger(__name__)
 
-PREFIX = "trempy_"
-FULL_LOAD_SUFFIX = "_full_load"
-CDC_SUFFIX = "_cdc"
-VALIDATE_SUFFIX = "_validate"
-CUTOVER_SUFFIX = "_cutover"
 EPOCH = pendulum.datetime(2024, 1, 1, tz="UTC")
 # An outage is waited out: errors that mend by themselves are tried again until they have.
 RETRIES: dict[str, Any] = {
@@ -94,7 +90,7 @@ def full_load_dag(task: ReplicationTask) -> DAG:
     """
     reloads = task.full_load.schedule is not None or not task.captures_changes
     dag = DAG(
-        dag_id=f"{PREFIX}{task.task_name}{FULL_LOAD_SUFFIX}",
+        dag_id=dag_id_of(task.task_name, FULL_LOAD),
         schedule=task.full_load.schedule,
         params={
             "reload": Param(reloads, type="boolean", description="Load again what is loaded already."),
@@ -123,7 +119,7 @@ def cdc_dag(task: ReplicationTask) -> DAG:
     Changes of tables that are still being loaded are held back by apply.
     """
     dag = DAG(
-        dag_id=f"{PREFIX}{task.task_name}{CDC_SUFFIX}",
+        dag_id=dag_id_of(task.task_name, CDC),
         schedule="@continuous",
         max_consecutive_failed_dag_runs=task.cdc.max_consecutive_failures,
         **_common(task, "CDC"),
@@ -143,7 +139,7 @@ def validate_dag(task: ReplicationTask) -> DAG:
     """Return the DAG that compares the rows of both sides; it fails while some differ."""
     options = task.task.validation_settings
     dag = DAG(
-        dag_id=f"{PREFIX}{task.task_name}{VALIDATE_SUFFIX}",
+        dag_id=dag_id_of(task.task_name, VALIDATE),
         schedule=options.schedule,
         params={
             "repair": Param(
@@ -174,7 +170,7 @@ def validate_dag(task: ReplicationTask) -> DAG:
 def cutover_dag(task: ReplicationTask) -> DAG:
     """Return the DAG that says "safe to switch", or fails with the reasons why not."""
     dag = DAG(
-        dag_id=f"{PREFIX}{task.task_name}{CUTOVER_SUFFIX}",
+        dag_id=dag_id_of(task.task_name, CUTOVER),
         schedule=None,
         **_common(task, "cutover"),
     )
@@ -281,6 +277,6 @@ def _load(settings: SettingsText | SettingsError) -> tuple[ReplicationTask | Non
 
 def _task_of_dag(dag_id: str) -> Iterator[ReplicationTask]:
     """Yield the one task whose DAG it is; nothing for a DAG that is not of this factory."""
-    for suffix in (FULL_LOAD_SUFFIX, CDC_SUFFIX, VALIDATE_SUFFIX, CUTOVER_SUFFIX):
-        if dag_id.startswith(PREFIX) and dag_id.endswith(suffix):
-            yield find_settings(dag_id[len(PREFIX) : -len(suffix)]).load()
+    task_name = task_name_of(dag_id)
+    if task_name is not None:
+        yield find_settings(task_name).load()

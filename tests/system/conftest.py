@@ -33,6 +33,7 @@ insert into shop.orders (customer_id, note) select n % 500 + 1, 'first' from gen
 insert into shop.visits select n % 3, 'page' from generate_series(1, 300) n;
 """
 TABLES = ("customers", "products", "orders", "visits")
+USERS = {"viewer": "viewer", "user": "user", "nobody": ""}
 
 
 @pytest.fixture(scope="session")
@@ -48,7 +49,7 @@ def airflow_database() -> Iterator[str | None]:
 
 @pytest.fixture(scope="session")
 def airflow(airflow_database: str | None) -> Iterator[AirflowServer]:
-    server = start_whole(AirflowServer(DAGS_FOLDER, database_uri=airflow_database))
+    server = start_whole(AirflowServer(DAGS_FOLDER, database_uri=airflow_database, users=USERS))
     yield server
     server.remove()
 

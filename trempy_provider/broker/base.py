@@ -7,7 +7,7 @@ at the next call.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -124,6 +124,9 @@ class Broker(Protocol):
 
     def depths(self) -> QueueDepths:
         """Count the messages in the task's queues."""
+
+    def depths_of(self, task_names: Sequence[str]) -> dict[str, QueueDepths]:
+        """Count the messages of several tasks on the same broker; those without queues are left out."""
 
     def add_dead_letter(self, message: OutgoingMessage) -> None:
         """Put a message into the dead-letter queue; when this returns, the broker has it on disk."""

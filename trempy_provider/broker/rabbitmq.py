@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Iterator
-from contextlib import AbstractContextManager, closing
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import AbstractContextManager, closing, suppress
 from typing import TypeVar
 
 from trempy_provider.broker.base import (
@@ -20,7 +20,7 @@ from trempy_provider.broker.parameters import RabbitMqParameters
 from trempy_provider.broker.preflight import check_server, check_task
 from trempy_provider.broker.publisher import RabbitMqPublisher
 from trempy_provider.broker.session import BrokerSession, open_session
-from trempy_provider.broker.topology import Route, declare_exchange, declare_queue, topology_of
+from trempy_provider.broker.topology import Route, Topology, declare_exchange, declare_queue, topology_of
 from trempy_provider.errors import BrokerUnavailableError, TopologyError
 
 CONFIRM_SECONDS = 30.0
@@ -74,11 +74,16 @@ class RabbitMqBroker:
     def depths(self) -> QueueDepths:
         """Count the messages in the task's queues; AMQP does not tell how many are unacknowledged."""
         with self._open_session("depths") as session:
-            return QueueDepths(
-                ready=_count_ready(session, self.topology.main),
-                unacknowledged=None,
-                dead_letters=_count_ready(session, self.topology.dead_letters),
-            )
+            return _depths(session, self.topology)
+
+    def depths_of(self, task_names: Sequence[str]) -> dict[str, QueueDepths]:
+        """Count the messages of several tasks on the same broker; those without queues are left out."""
+        depths = {}
+        with self._open_session("depths") as session:
+            for name in task_names:
+                with suppress(TopologyError):
+                    depths[name] = _depths(session, topology_of(name))
+        return depths
 
     def add_dead_letter(self, message: OutgoingMessage) -> None:
         """Put a message into the dead-letter queue; when this returns, the broker has it on disk."""
@@ -196,6 +201,14 @@ def _delete_route(session: BrokerSession, route: Route) -> None:
         channel.exchange_delete(route.exchange)
     with session.request(f"delete queue {route.queue!r}") as channel:
         channel.queue_delete(route.queue)
+
+
+def _depths(session: BrokerSession, topology: Topology) -> QueueDepths:
+    return QueueDepths(
+        ready=_count_ready(session, topology.main),
+        unacknowledged=None,
+        dead_letters=_count_ready(session, topology.dead_letters),
+    )
 
 
 def _count_ready(session: BrokerSession, route: Route) -> int:

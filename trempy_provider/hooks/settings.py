@@ -11,6 +11,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ class SettingsText:
     task_name: str
     origin: str  # the Variable or file, for messages
     text: object  # JSON text, or what was parsed of a larger one
+    variable_key: str | None = None  # the Variable of its own, if it has one
 
     def load(self) -> ReplicationTask:
         """Validate; raise ConfigurationError subclasses that name the origin and the field."""
@@ -52,7 +54,7 @@ def find_settings(task_name: str) -> SettingsText:
     """
     key = f"{TASK_VARIABLE_PREFIX}{task_name}"
     if text := Variable.get(key, default=None):
-        return SettingsText(task_name, f"Variable {key}", text)
+        return SettingsText(task_name, f"Variable {key}", text, key)
     for settings in (*_read_all_tasks_variable(), *_read_folder()):
         if settings.task_name == task_name:
             return settings
@@ -73,11 +75,14 @@ def save_settings(settings: Mapping[str, Any]) -> str:
     return key
 
 
-def find_all_settings() -> list[SettingsText | SettingsError]:
-    """Return the settings of all tasks, ordered by name, and the errors of places that cannot be read."""
+def find_all_settings(variables: Mapping[str, str] | None = None) -> list[SettingsText | SettingsError]:
+    """Return the settings of all tasks, ordered by name, and the errors of places that cannot be read.
+
+    `variables` are the tasks' Variables of Airflow's database, from whoever has read them already.
+    """
     found: dict[str, SettingsText] = {}
     errors: list[SettingsError] = []
-    for read_place in (_read_task_variables, _read_all_tasks_variable, _read_folder):
+    for read_place in (partial(_read_task_variables, variables), _read_all_tasks_variable, _read_folder):
         try:
             for settings in read_place():
                 found.setdefault(settings.task_name, settings)
@@ -86,24 +91,29 @@ def find_all_settings() -> list[SettingsText | SettingsError]:
     return [*errors, *(found[name] for name in sorted(found))]
 
 
-def _read_task_variables() -> Iterator[SettingsText]:
-    for key in sorted(_variable_keys()):
-        text = Variable.get(key, default=None)
+def _read_task_variables(present: Mapping[str, str] | None) -> Iterator[SettingsText]:
+    of_environment = _environment_keys()
+    for key in sorted(of_environment | set(_database_keys() if present is None else present)):
+        is_read = present is not None and key not in of_environment
+        text = present[key] if present is not None and is_read else Variable.get(key, default=None)
         if text is not None:
-            yield SettingsText(key.removeprefix(TASK_VARIABLE_PREFIX), f"Variable {key}", text)
+            yield SettingsText(key.removeprefix(TASK_VARIABLE_PREFIX), f"Variable {key}", text, key)
 
 
-def _variable_keys() -> set[str]:
-    """Name the tasks' Variables; secrets backends cannot be listed, so theirs belong into `trempy_tasks`."""
-    keys = {
+def _environment_keys() -> set[str]:
+    return {
         name.removeprefix("AIRFLOW_VAR_").lower()
         for name in os.environ
         if name.startswith(_VARIABLE_ENVIRONMENT_PREFIX)
     }
+
+
+def _database_keys() -> set[str]:
+    """Name the tasks' Variables; secrets backends cannot be listed, so theirs belong into `trempy_tasks`."""
     try:
-        return keys | set(Variable.keys(prefix=TASK_VARIABLE_PREFIX))
+        return set(Variable.keys(prefix=TASK_VARIABLE_PREFIX))
     except ImportError:  # outside Airflow's own processes nobody answers
-        return keys
+        return set()
 
 
 def _read_all_tasks_variable() -> Iterator[SettingsText]:

@@ -14,6 +14,7 @@ from datetime import datetime
 from trempy_provider.broker.base import Broker
 from trempy_provider.config.task import ReplicationTask
 from trempy_provider.errors import TrempyError
+from trempy_provider.jobs.lag import Clocks, judge_state, measure_lag
 from trempy_provider.jobs.task_status import (
     CaptureStatus,
     CheckpointStatus,
@@ -38,8 +39,6 @@ from trempy_provider.replication.lsn import Lsn
 __all__ = ["TaskState", "TaskStatus", "status"]
 
 JOBS = ("full_load", "capture", "apply", "watch")
-# Capture notes at least this often how far an idle source is.
-SEEN_RECENTLY_SECONDS = 15.0
 _LETTERS_TOLD = 10
 
 
@@ -214,56 +213,32 @@ class _Reading:
         )
 
     def judge(self) -> None:
-        """Find the word; a job that runs again has left its stop behind."""
+        """Find the word for the state."""
         row = self.row
         if row is None:
             return
-        running = self.status.running_jobs
-        stopped_job, is_named, _ = (row.stop_reason or "").partition(": ")
-        if row.stop_reason is not None and not (is_named and stopped_job in running):
-            state = TaskState.STOPPED
+        slot = self.status.slot
+        state = judge_state(
+            stop_reason=row.stop_reason,
+            running_jobs=self.status.running_jobs,
+            slot_is_active=slot is not None and slot.active,
+        )
+        if state is TaskState.STOPPED:
             self.status = replace(self.status, stop_reason=row.stop_reason, stopped_at=row.stopped_at)
-        elif "full_load" in running:
-            state = TaskState.LOADING
-        elif running or (self.status.slot is not None and self.status.slot.active):
-            state = TaskState.RUNNING
-        else:
-            state = TaskState.IDLE
         self.status = replace(self.status, state=state)
 
     def _lag(self) -> Lag | None:
-        capture, checkpoint = self.status.capture, self.status.checkpoint
-        if capture is None or checkpoint is None:
-            return None
-        apply_bytes = max(capture.published_lsn - checkpoint.end_lsn, 0)
-        capture_bytes = None
-        if self.status.source_lsn is not None:
-            capture_bytes = max(self.status.source_lsn - capture.seen_lsn, 0)
-        return Lag(
-            capture_bytes=capture_bytes,
-            apply_bytes=apply_bytes,
-            total_bytes=None if capture_bytes is None else capture_bytes + apply_bytes,
-            seconds=self._lag_seconds(capture, apply_bytes, capture_bytes),
+        clocks = None
+        if (self.clock.source or self.clock.target) and self.clock.metadata is not None:
+            clocks = Clocks(self.clock.now, self.clock.metadata)
+        return measure_lag(
+            self.status.capture,
+            self.status.checkpoint,
+            clocks=clocks,
+            source_lsn=self.status.source_lsn,
+            is_capturing="capture" in self.status.running_jobs,
+            set_up_at=self.status.set_up_at,
         )
-
-    def _lag_seconds(
-        self, capture: CaptureStatus, apply_bytes: int, capture_bytes: int | None
-    ) -> float | None:
-        """Return 0 when caught up, else the age of what is applied.
-
-        With an idle source that is the time at which capture saw the WAL without a change of this task.
-        """
-        assert self.status.checkpoint is not None and self.clock.metadata is not None
-        if apply_bytes == 0 and capture_bytes == 0:
-            return 0.0
-        unseen_seconds = (self.clock.metadata - capture.seen_at).total_seconds()
-        if apply_bytes == 0 and capture.idle:
-            captures = "capture" in self.status.running_jobs
-            return 0.0 if captures and unseen_seconds < SEEN_RECENTLY_SECONDS else max(unseen_seconds, 0.0)
-        applied_until = self.status.checkpoint.committed_at or self.status.set_up_at
-        if applied_until is None:
-            return None
-        return max((self.clock.now - applied_until).total_seconds(), 0.0)
 
 
 def _read_slot(session: Session, task: ReplicationTask) -> SlotFacts:

@@ -1,0 +1,70 @@
+"""The app: its routes, who gets past its door, and what browsers are told about its pages."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from fastapi import Depends, FastAPI, Request, Response, status
+from fastapi.responses import FileResponse, JSONResponse
+from fastapi.staticfiles import StaticFiles
+
+from trempy_provider.errors import RetryPolicy, TrempyError
+from trempy_provider.plugins.api import overview
+from trempy_provider.plugins.api.airflow_access import current_user
+from trempy_provider.plugins.api.rights import refuse_foreign_pages
+from trempy_provider.plugins.api.state import PageState
+
+PAGE = Path(__file__).parent.parent / "page"
+HEADERS = {
+    "Content-Security-Policy": "default-src 'self'; img-src 'self' data:; object-src 'none'; "
+    "base-uri 'none'; form-action 'self'; frame-ancestors 'self'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+}
+
+
+def create_app() -> FastAPI:
+    """Return the app; every route of it asks for a user who is logged in."""
+    app = FastAPI(
+        title="TREMpy",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        dependencies=[Depends(current_user), Depends(refuse_foreign_pages)],
+    )
+    app.state.page = PageState()
+    app.add_exception_handler(TrempyError, _tell_error)
+    app.middleware("http")(_add_headers)
+    app.include_router(overview.router, prefix="/api")
+    _serve_page(app)
+    return app
+
+
+def _serve_page(app: FastAPI) -> None:
+    files = StaticFiles(directory=PAGE)
+
+    @app.get("/")
+    def show_page() -> FileResponse:
+        return FileResponse(PAGE / "index.html", headers={"Cache-Control": "no-cache"})
+
+    @app.get("/static/{path:path}")
+    async def send_file(path: str, request: Request) -> Response:
+        answer = await files.get_response(path, request.scope)
+        answer.headers["Cache-Control"] = "no-cache"
+        return answer
+
+
+async def _add_headers(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
+    answer = await call_next(request)
+    answer.headers.update(HEADERS)
+    if request.url.path.rsplit("/api/", 1)[-1] != request.url.path:
+        answer.headers["Cache-Control"] = "no-store"
+    return answer
+
+
+def _tell_error(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, TrempyError)
+    mends = error.policy is RetryPolicy.BY_ITSELF
+    code = status.HTTP_503_SERVICE_UNAVAILABLE if mends else status.HTTP_409_CONFLICT
+    return JSONResponse({"detail": error.explanation}, status_code=code)

@@ -1,0 +1,51 @@
+"""Which actions there are, the DAG that each of them starts, and whether a user may."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from trempy_provider.config.dag_names import CDC, FULL_LOAD, MAINTENANCE, VALIDATE
+from trempy_provider.plugins.api.airflow_access import User, may_change_dag, may_trigger_dag, may_use_variable
+from trempy_provider.plugins.api.tasks import KnownTask
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """What an action starts a run of, and which other DAG it pauses or lets run."""
+
+    purpose: str
+    changes: str | None = None
+
+
+ACTIONS: Mapping[str, Action] = {
+    "full_load": Action(FULL_LOAD),
+    "reload_tables": Action(FULL_LOAD),
+    "pause": Action(MAINTENANCE, changes=CDC),
+    "resume": Action(MAINTENANCE, changes=CDC),
+    "refresh_tables": Action(MAINTENANCE),
+    "replay_dead_letters": Action(MAINTENANCE),
+    "discard_dead_letters": Action(MAINTENANCE),
+    "validate": Action(VALIDATE),
+    "sync_sequences": Action(MAINTENANCE),
+    "tear_down": Action(MAINTENANCE, changes=CDC),
+}
+
+
+def may_act(user: User, known: KnownTask, action: Action) -> bool:
+    """Tell whether the user may start the action; nobody may where the task has no such DAG."""
+    dag_id = known.dag_ids.get(action.purpose)
+    if dag_id is None or not may_trigger_dag(user, dag_id):
+        return False
+    changed = None if action.changes is None else known.dag_ids.get(action.changes)
+    return changed is None or may_change_dag(user, changed)
+
+
+def permissions_of(user: User, known: KnownTask) -> dict[str, bool]:
+    """Return what the user may do with a task, by action."""
+    key = known.settings.variable_key
+    return {
+        **{name: may_act(user, known, action) for name, action in ACTIONS.items()},
+        "view_settings": key is not None and may_use_variable(user, key, method="GET"),
+        "edit_settings": key is not None and may_use_variable(user, key, method="PUT"),
+    }

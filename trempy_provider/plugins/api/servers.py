@@ -1,0 +1,131 @@
+"""Ask the servers of tasks how far the tasks are: each connection once, for all tasks that name it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+from trempy_provider.broker.base import QueueDepths
+from trempy_provider.config.task import ReplicationTask
+from trempy_provider.hooks.postgres import read_parameters
+from trempy_provider.hooks.rabbitmq import RabbitMQHook
+from trempy_provider.jobs.overview import (
+    DatabaseReading,
+    SourceReading,
+    TaskOverview,
+    read_database,
+    read_source,
+    task_overview,
+)
+from trempy_provider.plugins.api.shared_reads import Answer, Read, SharedReads
+from trempy_provider.postgres.parameters import ConnectionParameters
+from trempy_provider.postgres.session import Endpoint, Session, static_sql
+
+APPLICATION = "page"
+CONNECT_SECONDS = 5
+STATEMENT_MILLISECONDS = 5000
+
+
+@dataclass(frozen=True, slots=True)
+class TaskReading:
+    """How far a task is, and which servers did not say, and why."""
+
+    overview: TaskOverview
+    problem: str | None = None
+
+
+@contextmanager
+def quick_session(conn_id: str, *, role: str) -> Iterator[Session]:
+    """Open a session that gives up soon: a viewer waits for it."""
+    endpoint = Endpoint(lambda: _quick_parameters(conn_id), task_name=APPLICATION, role=role)
+    with endpoint.connect("read") as session:
+        session.execute(static_sql("set_statement_timeout"), {"milliseconds": STATEMENT_MILLISECONDS})
+        yield session
+
+
+class Servers:
+    """What the servers of all tasks say, shared among viewers."""
+
+    def __init__(self, reads: SharedReads) -> None:
+        self._reads = reads
+
+    def read(self, tasks: Iterable[ReplicationTask]) -> dict[str, TaskReading]:
+        """Return how far each task is, by name."""
+        tasks = list(tasks)
+        answers = self._reads.read(_reads_of(tasks))
+        return {task.task_name: _put_together(task, answers) for task in tasks}
+
+
+def _reads_of(tasks: Iterable[ReplicationTask]) -> dict[Hashable, Read]:
+    sources: dict[str, set[str]] = {}
+    databases: dict[str, set[str]] = {}
+    brokers: dict[str, set[str]] = {}
+    for task in tasks:
+        databases.setdefault(task.target_conn_id, set()).add(task.task_name)
+        databases.setdefault(task.metadata_conn_id, set()).add(task.task_name)
+        if task.captures_changes:
+            sources.setdefault(task.source_conn_id, set()).add(task.slot_name)
+            brokers.setdefault(task.broker_conn_id, set()).add(task.task_name)
+    return {
+        **_reads("source", sources, _ask_source),
+        **_reads("database", databases, _ask_database),
+        **_reads("broker", brokers, _ask_broker),
+    }
+
+
+def _reads(
+    kind: str, names_by_connection: Mapping[str, set[str]], ask: Callable[[str, frozenset[str]], Any]
+) -> dict[Hashable, Read]:
+    return {
+        (kind, conn_id): Read(frozenset(names), partial(ask, conn_id, frozenset(names)))
+        for conn_id, names in names_by_connection.items()
+    }
+
+
+def _ask_source(conn_id: str, slot_names: frozenset[str]) -> SourceReading:
+    with quick_session(conn_id, role="source") as session:
+        return read_source(session, slot_names)
+
+
+def _ask_database(conn_id: str, task_names: frozenset[str]) -> DatabaseReading:
+    with quick_session(conn_id, role="target") as session:
+        return read_database(session, task_names)
+
+
+def _ask_broker(conn_id: str, task_names: frozenset[str]) -> dict[str, QueueDepths]:
+    return RabbitMQHook(conn_id).broker(APPLICATION).depths_of(sorted(task_names))
+
+
+def _put_together(task: ReplicationTask, answers: Mapping[Hashable, Answer]) -> TaskReading:
+    nothing = Answer()
+    asked = {
+        "target": ("database", task.target_conn_id),
+        "metadata": ("database", task.metadata_conn_id),
+        "source": ("source", task.source_conn_id),
+        "broker": ("broker", task.broker_conn_id),
+    }
+    told = {role: answers.get(key, nothing) for role, key in asked.items()}
+    queues: Mapping[str, QueueDepths] = told["broker"].value or {}
+    overview = task_overview(
+        task,
+        source=told["source"].value,
+        metadata=told["metadata"].value,
+        target=told["target"].value,
+        queue=queues.get(task.task_name),
+    )
+    problems = {answer.problem: role for role, answer in reversed(told.items()) if answer.problem}
+    return TaskReading(overview, "; ".join(_named(role, text) for text, role in problems.items()) or None)
+
+
+def _named(role: str, problem: str) -> str:
+    return problem if problem.startswith(role) else f"{role}: {problem}"
+
+
+def _quick_parameters(conn_id: str) -> ConnectionParameters:
+    parameters = read_parameters(conn_id)
+    given = parameters.options.get("connect_timeout", "")
+    seconds = min(int(given), CONNECT_SECONDS) if given.isdigit() and given != "0" else CONNECT_SECONDS
+    return replace(parameters, options={**parameters.options, "connect_timeout": str(seconds)})
