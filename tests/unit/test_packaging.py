@@ -76,6 +76,7 @@ def test_every_file_that_is_no_code_is_packaged() -> None:
     patterns = read_setup()["options.package_data"]["trempy_provider"].split()
     packaged = {path for pattern in patterns for path in (ROOT / "trempy_provider").glob(pattern)}
     texts = (path for ending in ("*.sql", "*.txt") for path in (ROOT / "trempy_provider").rglob(ending))
-    wanted = {*texts, ROOT / "trempy_provider/py.typed"}
+    page = (ROOT / "trempy_provider/plugins/page").rglob("*.*")
+    wanted = {*texts, *page, ROOT / "trempy_provider/py.typed"}
 
     assert packaged == wanted
