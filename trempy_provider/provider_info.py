@@ -123,7 +123,7 @@ PROVIDER_INFO: dict[str, Any] = {
         ),
     ),
     "sensors": _modules("sensors", "caught_up"),
-    "triggers": _modules("triggers", "apply", "capture", "caught_up"),
+    "triggers": _modules("triggers", "apply", "capture", "caught_up", "slot_changes"),
     "extra-links": ["trempy_provider.operators.links.RabbitMQQueueLink"],
     "cli": ["trempy_provider.plugins.commands.get_commands"],
 }

@@ -30,7 +30,7 @@ class Closable(Protocol):
         """Close it."""
 
 
-Opened = TypeVar("Opened", bound=Closable)
+Opened = TypeVar("Opened", bound=Closable | None)
 
 
 class LeaseTrigger(BaseTrigger):
@@ -111,6 +111,18 @@ class LeaseTrigger(BaseTrigger):
         return max((ends_at - datetime.now(timezone.utc)).total_seconds(), 0.0)
 
 
+async def wait_until_readable(file_descriptor: int, *, timeout_seconds: float) -> None:
+    """Return when a socket can be read, or after the timeout."""
+    loop, readable = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_reader(file_descriptor, readable.set)
+    try:
+        await asyncio.wait_for(readable.wait(), timeout_seconds)
+    except asyncio.TimeoutError:
+        pass
+    finally:
+        loop.remove_reader(file_descriptor)
+
+
 async def open_in_thread(open_connection: Callable[[], Opened]) -> Opened:
     """Open a connection in a thread; one that comes too late, after a cancellation, is closed at once."""
     opening = asyncio.ensure_future(asyncio.to_thread(open_connection))
@@ -122,5 +134,5 @@ async def open_in_thread(open_connection: Callable[[], Opened]) -> Opened:
 
 
 def _close_late(opening: asyncio.Future[Any]) -> None:
-    if not opening.cancelled() and opening.exception() is None:
+    if not opening.cancelled() and opening.exception() is None and opening.result() is not None:
         opening.get_loop().run_in_executor(None, opening.result().close)

@@ -7,7 +7,7 @@ import asyncio
 from trempy_provider.config.choices import OriginPolicy
 from trempy_provider.hooks.postgres import open_endpoint, open_target
 from trempy_provider.jobs.watch import SlotWatch, open_slot_watch
-from trempy_provider.triggers.base import LeaseTrigger, open_in_thread
+from trempy_provider.triggers.base import LeaseTrigger, open_in_thread, wait_until_readable
 
 
 class CaptureTrigger(LeaseTrigger):
@@ -26,7 +26,7 @@ class CaptureTrigger(LeaseTrigger):
         watch = await open_in_thread(self._open)
         try:
             while not await asyncio.to_thread(watch.look):
-                await _wait_until_readable(watch, timeout_seconds=self.interval_seconds)
+                await wait_until_readable(watch.fileno(), timeout_seconds=self.interval_seconds)
         finally:
             await asyncio.shield(asyncio.to_thread(watch.close))
 
@@ -44,16 +44,3 @@ class CaptureTrigger(LeaseTrigger):
             local_only=names.get("origin") == OriginPolicy.NONE,
             interval_seconds=self.interval_seconds,
         )
-
-
-async def _wait_until_readable(watch: SlotWatch, *, timeout_seconds: float) -> None:
-    """Return when the server has sent something, or after the timeout."""
-    loop, socket = asyncio.get_running_loop(), watch.fileno()
-    readable = asyncio.Event()
-    loop.add_reader(socket, readable.set)
-    try:
-        await asyncio.wait_for(readable.wait(), timeout_seconds)
-    except asyncio.TimeoutError:
-        pass
-    finally:
-        loop.remove_reader(socket)
