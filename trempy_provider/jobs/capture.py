@@ -59,7 +59,8 @@ _KEEPALIVE_INTERVAL_SECONDS = 0.5
 _FRAMES_PER_TURN = 20_000
 _BUSY_TURN_FRAMES = 500
 _SHORTEST_PUBLISH_INTERVAL_SECONDS = 0.003  # each batch costs apply a transaction of the target
-_COALESCE_SECONDS = 0.002
+_COALESCE_SECONDS = 0.01
+_LITTLE_FRAMES, _LITTLE_BYTES = 100, 8192  # libpq reads twice as much at once
 _LAST_CONFIRM_SECONDS = 10.0
 _STOP_CONFIRM_SECONDS = 0.5
 _ROOM_SECONDS = 1.0
@@ -264,6 +265,8 @@ class _Capture:
                 count += len(payloads)
                 for batch in self._builder.add_all(payloads):
                     self._publish(batch, stop)
+            if count >= _BUSY_TURN_FRAMES and taken and _is_little(taken):
+                break
         if count:
             self._active_at = time.monotonic()
         return count
@@ -379,7 +382,8 @@ class _Capture:
         if lease.caught_up_lsn is not None and now - self._asked_at >= _KEEPALIVE_INTERVAL_SECONDS:
             self._stream.request_keepalive()
             self._asked_at = now
-        if frame_count >= _BUSY_TURN_FRAMES:  # under load, let the socket fill: far fewer wake-ups
+        # Under load, let the socket fill: writing to one that is being read costs the server twice as much.
+        if frame_count >= _BUSY_TURN_FRAMES:
             time.sleep(_COALESCE_SECONDS)
         waiting = self._builder.has_whole_transactions or self._publisher.unconfirmed_count() > 0
         longest = _READ_SECONDS_WHILE_UNCONFIRMED if waiting else _READ_SECONDS
@@ -390,6 +394,13 @@ class _Capture:
         assert self._publisher is not None
         self._publisher.wait_confirmed(timeout_seconds=timeout_seconds)
         self._confirm(at_once=True)
+
+
+def _is_little(taken: list[bytes | Keepalive]) -> bool:
+    """Tell whether the socket was as good as empty when it was read last."""
+    if len(taken) >= _LITTLE_FRAMES:
+        return False
+    return sum(len(frame) for frame in taken if isinstance(frame, bytes)) < _LITTLE_BYTES
 
 
 def _own_starting_point(
