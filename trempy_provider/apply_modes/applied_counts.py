@@ -7,13 +7,18 @@ from dataclasses import dataclass, field
 
 from trempy_provider.postgres.session import Session, static_sql
 from trempy_provider.replication.changes import Operation
+from trempy_provider.replication.exact_reasons import ExactReason
 
 
 @dataclass(slots=True)
 class AppliedCounts:
-    """Changes by table and operation, and rows that could not be written by table."""
+    """Changes by table and operation, and rows that could not be written by table.
+
+    `paths` counts row changes by table and by why they were applied one by one; None: as arrays.
+    """
 
     changes: Counter[tuple[int, Operation]] = field(default_factory=Counter)
+    paths: Counter[tuple[int, ExactReason | None]] = field(default_factory=Counter)
     errors: Counter[int] = field(default_factory=Counter)
 
     @property

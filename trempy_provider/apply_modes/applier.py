@@ -33,7 +33,8 @@ from trempy_provider.postgres.tables import QualifiedName, Table
 from trempy_provider.replication import wire
 from trempy_provider.replication.batches import Batch
 from trempy_provider.replication.changes import Change, Operation, Shape, Transaction, datetime_of
-from trempy_provider.replication.columnar_batch import ColumnarBatch, read_columnar
+from trempy_provider.replication.columnar_batch import FEWEST_CHANGES, ColumnarBatch, read_columnar
+from trempy_provider.replication.exact_reasons import ExactReason
 from trempy_provider.replication.lsn import Lsn
 from trempy_provider.replication.transactions import batch_of_changes, read_transactions
 
@@ -97,8 +98,18 @@ class Applier:
             self._apply_columnar(batch, columnar)
             return CommitPoint(columnar.last.commit_lsn, datetime_of(columnar.last.committed_at))
         fresh = [entry for entry in read_transactions(batch) if entry.commit_lsn >= after]
-        self.apply(fresh)
+        self.apply(fresh, reason=self._exact_reason(batch, columnar))
         return CommitPoint(fresh[-1].commit_lsn, fresh[-1].committed_at) if fresh else None
+
+    def _exact_reason(self, batch: Batch, columnar: ColumnarBatch | None) -> ExactReason:
+        """Return why a batch is not written as arrays."""
+        if self._keeps_order:
+            return ExactReason.KEEPS_ORDER
+        if not self._writer.takes_arrays:
+            return ExactReason.VERSIONS
+        if batch.change_count < FEWEST_CHANGES:
+            return ExactReason.FEW_CHANGES
+        return ExactReason.OTHER_MESSAGES if columnar is None else ExactReason.NOT_ALL_WRITTEN
 
     def _writes_all(self, batch: Batch, columnar: ColumnarBatch, *, after: Lsn) -> bool:
         """Tell whether all of a batch is written, table by table, in whatever order."""
@@ -109,7 +120,7 @@ class Applier:
 
     def _apply_columnar(self, batch: Batch, columnar: ColumnarBatch) -> None:
         """Write each table at once; one that cannot be written so takes the way of single changes."""
-        single: set[int] = set()
+        single: dict[int, ExactReason] = {}
         for table in columnar.tables:
             oid = table.shape.relation.oid
             end_lsn = batch.end_lsn if batch.transaction_count == 1 else batch.first_lsn
@@ -121,19 +132,23 @@ class Applier:
             name = str(self.states[oid].target)
             with naming_table(name, first=batch.first_lsn, last=columnar.last.commit_lsn):
                 projection = self._projection(table.shape, view)
-                is_written = self._writer.write_rows(projection, table, columnar.buffer)
-            if not is_written:
-                single.add(oid)
+                reason = self._writer.write_rows(projection, table, columnar.buffer)
+            if reason is not None:
+                single[oid] = reason
                 continue
             for operation, count in table.counts.items():
                 self.counts.changes[oid, operation] += count
+                self.counts.paths[oid, None] += count
         if single:
             changes = [change for entry in read_transactions(batch) for change in entry.changes]
             for run in self._runs([change for change in changes if change.relation.oid in single]):
-                self._write(run)
+                self._write(run, reason=single[run[0].relation.oid])
 
-    def apply(self, transactions: Iterable[Transaction]) -> None:
-        """Apply transactions, in commit order, within the open target transaction."""
+    def apply(self, transactions: Iterable[Transaction], *, reason: ExactReason = ExactReason.SINGLY) -> None:
+        """Apply transactions, in commit order, within the open target transaction.
+
+        `reason` says why they are not applied as arrays.
+        """
         written: list[Change] = []
         for transaction in transactions:
             routed = self._router.route(transaction.changes)
@@ -142,7 +157,7 @@ class Applier:
             if transaction.end_lsn is not None:
                 self._end_lsns[transaction.commit_lsn] = transaction.end_lsn
         for run in self._runs(written):
-            self._write(run)
+            self._write(run, reason=reason)
         self._end_lsns.clear()
 
     @property
@@ -221,7 +236,7 @@ class Applier:
             pending.setdefault(oid, []).append(change)
         yield from pending.values()
 
-    def _write(self, run: list[Change]) -> None:
+    def _write(self, run: list[Change], *, reason: ExactReason) -> None:
         if run[0].operation is Operation.TRUNCATE:
             self._truncate(run[0])
             return
@@ -236,6 +251,7 @@ class Applier:
             self._writer.write(self._projection(shape, view), run)
         for change in run:
             self.counts.changes[oid, change.operation] += 1
+        self.counts.paths[oid, reason] += len(run)
 
     def _follow_run(self, shape: Shape, run: list[Change]) -> View | None:
         """Let the target follow the shape of changes that are applied together."""

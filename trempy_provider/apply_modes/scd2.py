@@ -33,6 +33,7 @@ from trempy_provider.postgres.tables import QualifiedName, Table
 from trempy_provider.postgres.translation import TargetStatementError
 from trempy_provider.postgres.version_columns import version_columns
 from trempy_provider.replication.changes import Change, datetime_of
+from trempy_provider.replication.exact_reasons import ExactReason
 from trempy_provider.replication.messages import UNCHANGED
 from trempy_provider.replication.net_states import StateGroup, state_groups
 
@@ -82,9 +83,9 @@ class VersionWriter:
         """
         self._write(projection, tuple(changes))
 
-    def write_rows(self, *_: object) -> bool:
+    def write_rows(self, *_: object) -> ExactReason:
         """Leave a batch's rows to `write`."""
-        return False
+        return ExactReason.VERSIONS
 
     def truncate(self, change: Change, targets: Sequence[Table]) -> None:
         """End every current version of some tables."""

@@ -27,6 +27,7 @@ from trempy_provider.replication.columnar import Bytes
 from trempy_provider.replication.columnar_batch import TableRows
 from trempy_provider.replication.columnar_net import net_rows, without_values_of_deletes
 from trempy_provider.replication.columnar_text import staged_text
+from trempy_provider.replication.exact_reasons import ExactReason
 from trempy_provider.replication.messages import Truncate, Value
 from trempy_provider.replication.net_changes import NetChange, NetGroup, net_steps
 
@@ -72,8 +73,8 @@ class TableWriter:
         self._failing_parts = 0
         self._write(projection, changes)
 
-    def write_rows(self, projection: Projection, table: TableRows, buffer: Bytes) -> bool:
-        """Apply all changes of a table at once, as arrays; return False when nothing was done.
+    def write_rows(self, projection: Projection, table: TableRows, buffer: Bytes) -> ExactReason | None:
+        """Apply all changes of a table at once, as arrays; when nothing was done, return why.
 
         Then they have no such form, or a row of them fails: `write` says which.
         """
@@ -83,8 +84,8 @@ class TableWriter:
             key_positions=projection.key_positions,
             by_key=projection.has_one_unique_key,
         )
-        if net is None:
-            return False
+        if isinstance(net, ExactReason):
+            return net
         net = without_values_of_deletes(net, projection.key_positions)
         staged = staged_text(net, buffer, positions=tuple(column.position for column in projection.staged))
         self._prepare(projection)
@@ -95,8 +96,8 @@ class TableWriter:
         except TargetStatementError as error:
             if not is_row_error(error):
                 raise
-            return False
-        return True
+            return ExactReason.ROW_ERROR
+        return None
 
     def truncate(self, change: Change, targets: Sequence[Table]) -> None:
         """Empty some tables."""

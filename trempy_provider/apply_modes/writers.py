@@ -16,6 +16,7 @@ from trempy_provider.postgres.tables import QualifiedName, Table
 from trempy_provider.replication.changes import Change
 from trempy_provider.replication.columnar import Bytes
 from trempy_provider.replication.columnar_batch import TableRows
+from trempy_provider.replication.exact_reasons import ExactReason
 
 
 class Writer(Protocol):
@@ -36,8 +37,8 @@ class Writer(Protocol):
     def write(self, projection: Projection, changes: Iterable[Change]) -> None:
         """Apply changes of one table and shape, in order."""
 
-    def write_rows(self, projection: Projection, table: TableRows, buffer: Bytes, /) -> bool:
-        """Apply all changes of a table at once, as arrays; return False when nothing was done."""
+    def write_rows(self, projection: Projection, table: TableRows, buffer: Bytes, /) -> ExactReason | None:
+        """Apply all changes of a table at once, as arrays; when nothing was done, return why."""
 
     def truncate(self, change: Change, targets: Sequence[Table]) -> None:
         """Apply a truncate to some target tables."""

@@ -27,6 +27,7 @@ from trempy_provider.replication.columnar import (
     Places,
     RowChanges,
 )
+from trempy_provider.replication.exact_reasons import ExactReason
 
 CAME_AND_WENT = ord("G")  # the letter of a row that was inserted and deleted again
 _KEY_BYTES_MAX = 128
@@ -42,32 +43,34 @@ class NetRows:
 
 def net_rows(
     changes: RowChanges, buffer: Bytes, *, key_positions: tuple[int, ...], by_key: bool = False
-) -> NetRows | None:
-    """Return the net rows of all changes together, None when they have no fast form.
+) -> NetRows | ExactReason:
+    """Return the net rows of all changes together, or why they have no fast form.
 
     They come in the order of each key's first change; with `by_key`, those whose keys are next to each other
     come together, which spares the target much searching.
     May fill values into the cells of `changes`.
     """
     if (changes.cells.kinds == BINARY).any():
-        return None
+        return ExactReason.BINARY
     if not key_positions:
         return _inserts_only(changes)
     _fill_old_values(changes)
     words = _key_words(changes.cells, buffer, key_positions)
-    if words is None or not _keeps_keys(changes, buffer, key_positions):
-        return None
+    if words is None:
+        return ExactReason.KEY_UNFIT
+    if not _keeps_keys(changes, buffer, key_positions):
+        return ExactReason.KEY_CHANGED
     order = np.lexsort(words[::-1])
     is_first = _starts_a_key([word[order] for word in words])
     operations = changes.operations[order]
     if _has_contradiction(operations, is_first):
-        return None
+        return ExactReason.CONTRADICTION
     return _last_of_each(changes.cells, operations, is_first, order, by_key=by_key)
 
 
-def _inserts_only(changes: RowChanges) -> NetRows | None:
+def _inserts_only(changes: RowChanges) -> NetRows | ExactReason:
     if not (changes.operations == INSERT).all():
-        return None
+        return ExactReason.NO_KEY
     return NetRows(changes.operations, changes.cells)
 
 

@@ -16,6 +16,7 @@ from trempy_provider.replication.changes import Change, Operation
 from trempy_provider.replication.columnar import PayloadTable
 from trempy_provider.replication.columnar_net import net_rows, without_values_of_deletes
 from trempy_provider.replication.columnar_text import staged_text
+from trempy_provider.replication.exact_reasons import ExactReason
 from trempy_provider.replication.messages import UNCHANGED, Relation, Tuple
 from trempy_provider.replication.net_changes import NetChange, NetGroup, net_steps
 
@@ -65,7 +66,7 @@ def fast(
     table = PayloadTable([change.payload for change in changes])
     rows = table.row_changes(relation.oid, column_count=len(relation.columns))
     net = net_rows(rows, table.buffer, key_positions=key, by_key=by_key)
-    if net is None:
+    if isinstance(net, ExactReason):
         return None
     positions = tuple(range(len(relation.columns)))
     staged = staged_text(without_values_of_deletes(net, key), table.buffer, positions=positions)

@@ -9,7 +9,7 @@ then those before the failing one are in, and the error is that of one transacti
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -30,10 +30,12 @@ from trempy_provider.postgres.held_chunks import (
 )
 from trempy_provider.postgres.origins import apply_origin, set_up_origin
 from trempy_provider.postgres.session import Session
+from trempy_provider.postgres.tables import QualifiedName
 from trempy_provider.replication import wire
 from trempy_provider.replication.batches import Batch, ChunkEnd
 from trempy_provider.replication.changes import Transaction, datetime_of
 from trempy_provider.replication.columnar_batch import ColumnarBatch
+from trempy_provider.replication.exact_reasons import ExactReason
 from trempy_provider.replication.lsn import NO_LSN, Lsn
 from trempy_provider.replication.table_facts import are_told
 from trempy_provider.replication.transactions import read_transactions
@@ -68,6 +70,7 @@ class _Applied:
     change_count: int
     error_count: int
     has_skipped: bool
+    paths: Mapping[tuple[QualifiedName, ExactReason | None], int]
 
 
 class BatchApplier:
@@ -160,6 +163,7 @@ class BatchApplier:
         report.change_count += applied.change_count
         report.error_count += applied.error_count
         report.skipped_transaction_count += applied.has_skipped
+        report.paths.update(applied.paths)
         report.note_commit(applied.end_lsn, applied.committed_at)
 
     def _is_in_turn(self, batch: Batch, checkpoint: Checkpoint) -> bool:
@@ -233,7 +237,7 @@ class BatchApplier:
 
     def _finish(self, last: CommitPoint, skip: Skip, *, end_lsn: Lsn, transaction_count: int) -> _Applied:
         self._applier.finish()
-        counts = self._applier.counts
+        counts, states = self._applier.counts, self._applier.states
         advance_checkpoint(
             self._session,
             self._task.task_name,
@@ -251,6 +255,7 @@ class BatchApplier:
             change_count=counts.change_count,
             error_count=counts.error_count,
             has_skipped=skip.is_done,
+            paths={(states[oid].source, reason): count for (oid, reason), count in counts.paths.items()},
         )
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any
 
+from trempy_provider.postgres.tables import QualifiedName
+from trempy_provider.replication.exact_reasons import ExactReason
 from trempy_provider.replication.lsn import NO_LSN, Lsn
 
 
@@ -25,6 +28,7 @@ class ApplyReport:
     end_lsn: Lsn = NO_LSN
     lag_seconds: float | None = None
     seconds: float = 0.0
+    paths: Counter[tuple[QualifiedName, ExactReason | None]] = field(default_factory=Counter)
 
     def note_commit(self, end_lsn: Lsn, committed_at: datetime) -> None:
         """Take note of how far apply is."""
@@ -35,6 +39,7 @@ class ApplyReport:
         """Return the facts as JSON values; `lag_seconds` is that of the last batch, by commit time.
 
         `waiting_tables` are those that wait for a load at the end.
+        `paths` has an entry for each table: how many row changes went as arrays, how many one by one and why.
         """
         return {
             "end_reason": self.end_reason,
@@ -49,4 +54,14 @@ class ApplyReport:
             "end_lsn": str(self.end_lsn),
             "lag_seconds": None if self.lag_seconds is None else round(self.lag_seconds, 3),
             "seconds": round(self.seconds, 3),
+            "paths": [self._path_of(table) for table in sorted({table for table, _ in self.paths}, key=str)],
+        }
+
+    def _path_of(self, table: QualifiedName) -> dict[str, Any]:
+        exact = {reason: n for (name, reason), n in self.paths.items() if name == table and reason}
+        return {
+            "table": str(table),
+            "as_arrays": self.paths[table, None],
+            "one_by_one": sum(exact.values()),
+            "why_one_by_one": [f"{count:,}: {reason}" for reason, count in sorted(exact.items())],
         }
