@@ -11,7 +11,7 @@ WORKERS ?= $(shell echo $$(($$(nproc) + 1)))
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help print-python venv servers unit test soak bench lint types contracts demo demo-down eval-assistant constraints reference dist clean
+.PHONY: help print-python venv servers unit test soak bench lint types contracts docs demo demo-down eval-assistant constraints reference dist clean
 
 help:  ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -46,6 +46,9 @@ types: venv  ## check types
 contracts: venv  ## check who imports whom
 	$(BIN)/lint-imports
 
+docs: venv  ## build the documentation into site/, warnings as errors
+	$(BIN)/python -m mkdocs build --strict
+
 bench: venv servers  ## compare with other tools: all in 10 minutes, NAME="…" at full size (ROUNDS=5, SCALE=…)
 	@$(BIN)/python -m sandbox.supervise $(BIN)/python -m benchmarks $(NAME) --rounds $(or $(ROUNDS),5) \
 		$(if $(SCALE),--scale $(SCALE))
@@ -60,7 +63,7 @@ eval-assistant: venv  ## score the assistant (CONN_ID=…: the model of AIRFLOW_
 	@$(BIN)/python -m benchmarks.assistant $(if $(CONN_ID),--conn-id $(CONN_ID)) $(if $(VERBOSE),--verbose)
 
 constraints: venv  ## write constraints.txt anew after a change of dependencies
-	$(BIN)/uv pip compile setup.cfg --extra test --extra ai --universal --python-version 3.10 -q \
+	$(BIN)/uv pip compile setup.cfg --extra test --extra ai --extra docs --universal --python-version 3.10 -q \
 		--no-header --no-annotate --no-emit-index-url -o constraints.txt
 
 reference: venv  ## write the settings reference into the README
@@ -70,4 +73,4 @@ dist: venv  ## build the wheel and the source archive into dist/
 	$(BIN)/uv build -q --out-dir dist
 
 clean:  ## delete what builds and checks leave; .venv stays
-	rm -rf build dist *.egg-info .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf build dist site *.egg-info .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

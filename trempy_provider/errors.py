@@ -2,6 +2,7 @@
 
 An error says where the operator has to look (its family), whether it mends by itself (its policy) and
 what to do (its hint).
+`docs/runbooks.md` has a section for each, under its name.
 A message names the object, what was seen and what is allowed.
 It never carries row values, keys, payloads or connection strings.
 """
@@ -32,9 +33,9 @@ class TrempyError(Exception):
 
     @property
     def explanation(self) -> str:
-        """Say what is wrong and what to do."""
+        """Say what is wrong, what to do, and the name that the runbooks have it under."""
         separator = "\n" if "\n" in str(self) else " — "
-        return f"{self}{separator}{self.hint}"
+        return f"{self}{separator}{self.hint} [{type(self).__name__}]"
 
 
 class ConfigurationError(TrempyError):

@@ -27,7 +27,7 @@ def read_constraints() -> list[Requirement]:
 def declared_requirements() -> Iterator[Requirement]:
     setup = read_setup()
     declared = setup["options"]["install_requires"] + setup["options.extras_require"]["test"]
-    declared += setup["options.extras_require"]["ai"]
+    declared += setup["options.extras_require"]["ai"] + setup["options.extras_require"]["docs"]
     return (Requirement(line) for line in declared.split("\n") if line)
 
 

@@ -51,10 +51,11 @@ class _Parser(argparse.ArgumentParser):
 
 def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Return the arguments; end the program with exit code 2 and a last line when they are wrong."""
-    return _parser().parse_args(argv)
+    return argument_parser().parse_args(argv)
 
 
-def _parser() -> argparse.ArgumentParser:
+def argument_parser() -> argparse.ArgumentParser:
+    """Return the parser of all commands."""
     parser = _Parser(
         prog="trempy",
         description="Replicate PostgreSQL to PostgreSQL: a full load, then every change, through RabbitMQ.",

@@ -33,13 +33,13 @@ def exit_code_of(error: TrempyError) -> int:
 
 
 def error_line(error: TrempyError) -> str:
-    """Return the last line: what, and what to do."""
+    """Return the last line: what, what to do, and the name that the runbooks have it under."""
     first, *details = _lines(error)
     if len(details) == 1:
         first = f"{first}: {details[0]}"
     elif details:
         first = f"{first}, listed above; the first: {details[0]}"
-    return f"error: {first} — {hint_of(error)}"
+    return f"error: {first} — {hint_of(error)} [{type(error).__name__}]"
 
 
 def hint_of(error: TrempyError) -> str:

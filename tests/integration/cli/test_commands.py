@@ -178,7 +178,7 @@ def test_errors_have_code_one_and_say_what_to_do(databases, trempy):
     wrong_table = command.done("setup") and command.run("full-load", "--table", "public.other")
 
     assert not_set_up.code == 1
-    assert not_set_up.last_line.endswith("Run `trempy setup`.")
+    assert not_set_up.last_line.endswith("Run `trempy setup`. [MetadataError]")
     assert unreachable.code == 1
     assert "127.0.0.1:1" in unreachable.last_line
     assert wrong_table.code == 2
