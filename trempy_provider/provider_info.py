@@ -1,6 +1,7 @@
 """What Airflow is told about this provider, as data.
 
-Airflow reads `connection-types`, `extra-links` and `cli` at run time; the lists of modules are for people.
+Airflow reads `connection-types`, `queues`, `extra-links` and `cli` at run time; the lists of modules are for
+people.
 The plugin is announced by its entry point alone: a second announcement here would clash with it.
 """
 
@@ -123,7 +124,8 @@ PROVIDER_INFO: dict[str, Any] = {
         ),
     ),
     "sensors": _modules("sensors", "caught_up"),
-    "triggers": _modules("triggers", "apply", "capture", "caught_up", "slot_changes"),
+    "triggers": _modules("triggers", "apply", "capture", "caught_up", "rabbitmq", "slot_changes"),
+    "queues": ["trempy_provider.queues.rabbitmq.RabbitMQMessageQueueProvider"],
     "extra-links": ["trempy_provider.operators.links.RabbitMQQueueLink"],
     "cli": ["trempy_provider.plugins.commands.get_commands"],
 }

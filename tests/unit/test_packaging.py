@@ -27,7 +27,8 @@ def read_constraints() -> list[Requirement]:
 def declared_requirements() -> Iterator[Requirement]:
     setup = read_setup()
     declared = setup["options"]["install_requires"] + setup["options.extras_require"]["test"]
-    declared += setup["options.extras_require"]["ai"] + setup["options.extras_require"]["docs"]
+    for extra in ("ai", "docs", "messaging"):
+        declared += setup["options.extras_require"][extra]
     return (Requirement(line) for line in declared.split("\n") if line)
 
 

@@ -50,8 +50,16 @@ class _Connection(SelectConnection):  # type: ignore[misc]  # pika has no types
 class ChannelThread:
     """An open channel; the first failure ends it, and is raised at every later call."""
 
-    def __init__(self, parameters: RabbitMqParameters, *, client_name: str, doing: str) -> None:
+    def __init__(
+        self,
+        parameters: RabbitMqParameters,
+        *,
+        client_name: str,
+        doing: str,
+        notify: Callable[[], None] = lambda: None,
+    ) -> None:
         self.changed = threading.Condition()
+        self.notify = notify  # called when the channel has failed, in the connection's thread
         self.blocked_reason: str | None = None
         self._parameters = parameters
         self._client_name = client_name
@@ -175,6 +183,7 @@ class ChannelThread:
         if self._failure is None:
             self._failure = failure
         self.changed.notify_all()
+        self.notify()
 
     def _say_goodbye(self) -> None:
         if self._connection.is_open:

@@ -9,6 +9,8 @@ from typing import Any
 # The queue itself dead-letters a message that came back more often than this: after its fourth delivery.
 # That is for processes that die without a word; a failure that apply sees, it counts and settles itself.
 DELIVERY_LIMIT = 3
+_MAIN_QUEUE_PREFIX = "trempy_queue_"
+_DEAD_LETTER_QUEUE_PREFIX = "dlx_queue_"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,7 @@ def topology_of(task_name: str) -> Topology:
         main=Route(
             exchange=f"trempy_exchange_{task_name}",
             routing_key=f"trempy_routing_key_{task_name}",
-            queue=f"trempy_queue_{task_name}",
+            queue=_MAIN_QUEUE_PREFIX + task_name,
             arguments={
                 "x-queue-type": "quorum",
                 "x-dead-letter-exchange": f"trempy_dlx_exchange_{task_name}",
@@ -52,10 +54,15 @@ def topology_of(task_name: str) -> Topology:
         dead_letters=Route(
             exchange=f"trempy_dlx_exchange_{task_name}",
             routing_key=f"dlx.{task_name}",
-            queue=f"dlx_queue_{task_name}",
+            queue=_DEAD_LETTER_QUEUE_PREFIX + task_name,
             arguments={"x-queue-type": "quorum"},
         ),
     )
+
+
+def is_queue_of_a_task(queue_name: str) -> bool:
+    """Tell whether a queue's name is one that replication tasks give to theirs."""
+    return queue_name.startswith((_MAIN_QUEUE_PREFIX, _DEAD_LETTER_QUEUE_PREFIX))
 
 
 def declare_exchange(channel: Any, route: Route) -> None:

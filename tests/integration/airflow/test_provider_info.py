@@ -54,6 +54,7 @@ def test_every_class_and_module_named_exists():
         __import__(name)
     for path in (
         *info["extra-links"],
+        *info["queues"],
         *info["cli"],
         *(e["hook-class-name"] for e in info["connection-types"]),
     ):

@@ -1,10 +1,13 @@
 """A `rabbitmq` connection with TLS, against a RabbitMQ that asks for a client's certificate."""
 
+import asyncio
 import json
+import secrets
 from urllib.parse import urlsplit
 
 import pytest
 from airflow.sdk.exceptions import TaskDeferred
+from pika import BlockingConnection, URLParameters
 
 from sandbox.ports import free_port
 from tests.support.certificates import Authority
@@ -15,6 +18,7 @@ from trempy_provider.operators.capture import TrempyCaptureOperator
 from trempy_provider.operators.full_load import TrempyFullLoadOperator
 from trempy_provider.operators.setup import TrempySetupOperator
 from trempy_provider.operators.teardown import TrempyTeardownOperator
+from trempy_provider.triggers.rabbitmq import RabbitMQQueueTrigger
 
 SERVER, CLIENT = "broker.test", "airflow.test"
 
@@ -108,6 +112,24 @@ def test_what_is_wrong_with_tls_is_said(connection, rabbitmq_uri, changed, words
     assert not fits
     assert words in message
     assert urlsplit(rabbitmq_uri).password not in message
+
+
+def test_messages_of_a_queue_are_read_through_tls(connection, rabbitmq_uri):
+    name = f"events_{secrets.token_hex(4)}"
+    with BlockingConnection(URLParameters(rabbitmq_uri)) as plain:
+        channel = plain.channel()
+        channel.queue_declare(name, durable=True, arguments={"x-queue-type": "quorum"})
+        channel.basic_publish("", name, b"in secret")
+        connection()
+
+        async def first_event():
+            events = RabbitMQQueueTrigger(queue_name=name, rabbitmq_conn_id="trempy_broker").run()
+            event = await asyncio.wait_for(anext(events), 20)
+            await events.aclose()
+            return event.payload
+
+        assert asyncio.run(first_event())["body"] == "in secret"
+        channel.queue_delete(name)
 
 
 def test_whole_task_goes_through_tls(connections, connection, settings):

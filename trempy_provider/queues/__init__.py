@@ -1,0 +1,1 @@
+"""Message queues that `apache-airflow-providers-common-messaging` finds here."""
