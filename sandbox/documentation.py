@@ -24,6 +24,8 @@ from trempy_provider.provider_info import PROVIDER_INFO
 
 log = logging.getLogger("mkdocs.hooks.trempy")
 
+ROOT = Path(__file__).parents[1]
+FIGURES_MARK = "<!-- figures of README.md -->"
 SCHEMA_FILE = "reference/trempy-settings.schema.json"
 PACKAGE = Path(trempy_provider.__file__).parent
 AIRFLOW_MODULES = {"operators": "Operators", "sensors": "Sensors", "triggers": "Triggers", "hooks": "Hooks"}
@@ -42,6 +44,11 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     return files
 
 
+def on_page_markdown(markdown: str, **_: object) -> str:
+    """Put the README's figures where a page asks for them."""
+    return with_figures(markdown, (ROOT / "README.md").read_text(encoding="utf-8"))
+
+
 def on_post_build(config: MkDocsConfig) -> None:
     """Warn of everything that a reader's browser would fetch from another host."""
     for path, address in find_fetched(Path(config.site_dir)):
@@ -57,6 +64,15 @@ def generated_files() -> Mapping[str, str]:
         "reference/api.md": _api_page(),
         SCHEMA_FILE: json.dumps(task_json_schema(), indent=2, ensure_ascii=False) + "\n",
     }
+
+
+def with_figures(markdown: str, readme: str) -> str:
+    """Return the page with the README's section "Speed" in place of the mark; measured once, told once."""
+    _, heading, rest = readme.partition("\n## Speed\n")
+    section, _, _ = rest.partition("\n## ")
+    if FIGURES_MARK in markdown and not heading:
+        log.warning("README.md has no section Speed, which a page asks for")
+    return markdown.replace(FIGURES_MARK, section.strip().replace("](docs/", "]("))
 
 
 def find_fetched(site: Path) -> Iterator[tuple[Path, str]]:

@@ -8,13 +8,15 @@ import pkgutil
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from textwrap import dedent
 from urllib.parse import unquote
 from xml.etree import ElementTree as ET
 
 import pytest
+import yaml
 
 import trempy_provider
-from sandbox.documentation import SCHEMA_FILE, find_fetched, generated_files
+from sandbox.documentation import FIGURES_MARK, SCHEMA_FILE, find_fetched, generated_files, with_figures
 from trempy_provider.config.schema import task_json_schema
 from trempy_provider.errors import RetryPolicy, TrempyError
 from trempy_provider.provider_info import PROVIDER_INFO
@@ -98,6 +100,26 @@ def test_relative_links_lead_to_files_and_headings(path: Path) -> None:
             assert anchor in anchors(file), target
 
 
+def test_every_page_is_in_the_navigation() -> None:
+    listed = re.findall(r": ([\w/-]+\.md)$", (ROOT / "mkdocs.yml").read_text(encoding="utf-8"), re.MULTILINE)
+    written = {str(path.relative_to(DOCS)) for path in DOCS.rglob("*.md")}
+
+    assert sorted(listed) == sorted(written | {name for name in generated_files() if name.endswith(".md")})
+
+
+@pytest.mark.parametrize("path", TEXTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_examples_can_be_read(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+
+    for language, example in re.findall(r"^ *```(\w+)\n(.*?)^ *```", text, re.DOTALL | re.MULTILINE):
+        if language == "python":
+            compile(dedent(example), str(path), "exec")
+        elif language == "json":
+            json.loads(example)
+        elif language == "yaml":
+            assert yaml.safe_load(example)
+
+
 def test_every_setting_command_and_class_has_its_place_in_the_reference() -> None:
     pages = generated_files()
     definitions = task_json_schema()["$defs"].values()
@@ -110,6 +132,16 @@ def test_every_setting_command_and_class_has_its_place_in_the_reference() -> Non
         for module in PROVIDER_INFO[kind][0]["python-modules"]:
             assert f"::: {module}\n" in pages["reference/airflow.md"]
     assert json.loads(pages[SCHEMA_FILE]) == task_json_schema()
+
+
+def test_figures_are_those_of_the_readme_wherever_they_are_told() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    table = next(line for line in readme.partition("\n## Speed\n")[2].splitlines() if line.startswith("|"))
+
+    for name in ("capacity.md", "comparison.md"):
+        page = with_figures((DOCS / name).read_text(encoding="utf-8"), readme)
+        assert table in page
+        assert FIGURES_MARK not in page
 
 
 def test_what_a_browser_would_fetch_from_another_host_is_found(tmp_path: Path) -> None:

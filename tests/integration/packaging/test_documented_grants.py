@@ -80,6 +80,7 @@ def test_documented_roles_pass_the_preflight_and_replicate_tables_that_come_late
     run_first_looks(roles, for_operators)
 
 
+@pytest.mark.pg(18)
 def test_documented_publication_replaces_create_and_ownership_for_tables_that_exist(
     roles: Roles, command: Command, metadata_database: Database
 ) -> None:
