@@ -98,19 +98,19 @@ def _settings_page() -> str:
 def _commands_page() -> str:
     sections = [
         f"## trempy {name}\n\n```text\n{parser.format_help().strip()}\n```\n"
-        for name, parser in _commands(argument_parser())
+        for name, parser in commands(argument_parser())
     ]
     return "# Commands\n\nWhat `trempy COMMAND --help` prints.\n\n" + "\n".join(sections)
 
 
-def _commands(
+def commands(
     parser: argparse.ArgumentParser, prefix: str = ""
 ) -> Iterator[tuple[str, argparse.ArgumentParser]]:
     """Yield the commands that do something, with the words that call them."""
     for action in parser._actions:  # noqa: SLF001  # argparse has no other list of its commands
         if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001
             for name, command in action.choices.items():
-                inner = list(_commands(command, f"{prefix}{name} "))
+                inner = list(commands(command, f"{prefix}{name} "))
                 yield from inner or [(f"{prefix}{name}", command)]
 
 

@@ -16,7 +16,15 @@ import pytest
 import yaml
 
 import trempy_provider
-from sandbox.documentation import FIGURES_MARK, SCHEMA_FILE, find_fetched, generated_files, with_figures
+from sandbox.documentation import (
+    FIGURES_MARK,
+    SCHEMA_FILE,
+    commands,
+    find_fetched,
+    generated_files,
+    with_figures,
+)
+from trempy_provider.cli.arguments import argument_parser
 from trempy_provider.config.schema import task_json_schema
 from trempy_provider.errors import RetryPolicy, TrempyError
 from trempy_provider.provider_info import PROVIDER_INFO
@@ -54,6 +62,13 @@ def prose(path: Path) -> str:
     return re.sub(
         r"^ *```.*?^ *```|`[^`\n]*`", "", path.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE
     )
+
+
+def code_of(path: Path) -> str:
+    """Return blocks and words of code, a line each."""
+    text = path.read_text(encoding="utf-8")
+    blocks = re.findall(r"^ *```\n(.*?)^ *```", text, re.DOTALL | re.MULTILINE)
+    return "\n".join([*blocks, *re.findall(r"`([^`\n]+)`", text)])
 
 
 def anchors(path: Path) -> set[str]:
@@ -118,6 +133,20 @@ def test_examples_can_be_read(path: Path) -> None:
             json.loads(example)
         elif language == "yaml":
             assert yaml.safe_load(example)
+
+
+@pytest.mark.parametrize("path", TEXTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_command_that_is_named_exists_with_its_options(path: Path) -> None:
+    options = {
+        name: {word for action in parser._actions for word in action.option_strings}
+        for name, parser in commands(argument_parser())
+    }
+
+    for said in re.findall(r"^trempy ([a-z-]+\b[^|\n;(]*)", code_of(path), re.MULTILINE):
+        name = next((name for name in options if re.match(rf"{name}(?![\w-])", said)), None)
+        assert name or said.startswith("dead-letters"), said
+        if name:
+            assert set(re.findall(r"(?<!\S)--[a-z-]+", said)) <= options[name], said
 
 
 def test_every_setting_command_and_class_has_its_place_in_the_reference() -> None:
