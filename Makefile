@@ -24,7 +24,7 @@ venv: .venv/installed  ## create .venv and install the project with exact versio
 .venv/installed: setup.cfg pyproject.toml constraints.txt sandbox/install.py
 	$(PYTHON) -m sandbox.install venv
 
-servers:  ## install RabbitMQ and PostgreSQL if they are missing and we may
+servers:  ## install RabbitMQ, PostgreSQL and Chromium if they are missing and we may
 	@$(PYTHON) -m sandbox.install servers
 
 unit: venv  ## run the tests that need no server

@@ -22,6 +22,7 @@ STAMP = ENVIRONMENT / "installed"
 POSTGRES_PROGRAMS = Path("/usr/lib/postgresql")
 RABBITMQ_PROGRAM = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 POLICY = Path("/usr/sbin/policy-rc.d")
+CHROMIUM_PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 CLUSTER_POLICY = Path("/etc/postgresql-common/createcluster.d/trempy.conf")
 
 
@@ -38,21 +39,29 @@ def install_environment() -> None:
 
 
 def install_servers() -> None:
-    """Install the packages of RabbitMQ and PostgreSQL that are missing, without starting any service."""
+    """Install what is missing of RabbitMQ, PostgreSQL and Chromium, without starting any service."""
     missing = [
         *([] if RABBITMQ_PROGRAM.exists() or "TREMPY_TEST_BROKER" in os.environ else ["rabbitmq-server"]),
         *([] if any(POSTGRES_PROGRAMS.glob("*/bin/postgres")) else ["postgresql"]),
+        *([] if find_chromium() else ["chromium"]),
     ]
     if not missing:
         return
     if may_install():
         apt_install(missing)
-    elif "rabbitmq-server" in missing and not docker_answers():
+    elif "chromium" in missing or ("rabbitmq-server" in missing and not docker_answers()):
         raise InstallError(
             f"{' and '.join(missing)} missing: run `sudo apt-get install {' '.join(missing)}` first"
         )
     else:
         print(f"{' and '.join(missing)} not installed: containers and PyPI's PostgreSQL are used instead")
+
+
+def find_chromium() -> str | None:
+    """Return the path of Chromium: the program TREMPY_TEST_CHROMIUM, else one of its usual names."""
+    given = os.environ.get("TREMPY_TEST_CHROMIUM")
+    names = [given] if given else CHROMIUM_PROGRAMS
+    return next((path for name in names if (path := shutil.which(name))), None)
 
 
 def apt_install(packages: Sequence[str]) -> None:

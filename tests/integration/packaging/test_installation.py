@@ -32,6 +32,7 @@ print(json.dumps({
     "where": trempy_provider.__file__,
     "modules": modules,
     "sql": sorted(str(path.relative_to(sql)) for path in sql.rglob("*.sql")),
+    "page": sorted(path.name for path in (files("trempy_provider.plugins") / "page").iterdir()),
     "typed": (files("trempy_provider") / "py.typed").is_file(),
     "version": manager.providers["airflow-provider-trempy"].version,
     "connection_types": [name for name, hook in manager.hooks.items()
@@ -129,6 +130,13 @@ def test_queries_and_migrations_are_installed(seen: dict) -> None:
     assert seen["sql"] == sorted(str(path.relative_to(folder)) for path in folder.rglob("*.sql"))
     assert any(name.startswith("migrations/") for name in seen["sql"])
     assert seen["typed"]
+
+
+def test_replication_page_is_installed(seen: dict) -> None:
+    page = ROOT / "trempy_provider" / "plugins" / "page"
+
+    assert seen["page"] == sorted(path.name for path in page.iterdir())
+    assert {"index.html", "app.js", "page.css"} <= set(seen["page"])
 
 
 def test_airflow_finds_connection_types_forms_links_and_plugin(seen: dict) -> None:
