@@ -21,6 +21,7 @@ from typing import Any
 import pendulum
 from airflow.sdk import DAG, Param, get_parsing_context
 
+from trempy_provider.assets import replicated_tables
 from trempy_provider.config.dag_names import CDC, CUTOVER, FULL_LOAD, VALIDATE, dag_id_of, task_name_of
 from trempy_provider.config.task import ReplicationTask
 from trempy_provider.errors import SettingsError, TrempyError
@@ -206,6 +207,7 @@ def _full_load(task: ReplicationTask, tables: TrempyTablesOperator) -> Any:
     return TrempyFullLoadOperator.partial(
         max_active_tis_per_dagrun=task.full_load.parallel_streams,
         map_index_template="{{ task.tables | join(', ') }}",
+        outlets=[replicated_tables(task.task_name)],
         **load,
     ).expand(tables=listed)
 

@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from sandbox.airflow_api import FINISHED_STATES
 from sandbox.processes import send_signal
 from tests.system.conftest import connection_fields, wait_until
 
@@ -13,6 +14,7 @@ KILL_SECONDS = 5.0  # after that time Airflow kills a task that was asked to end
 EXAMPLES = {
     "trempy_example_full_load_by_hand",
     "trempy_example_cdc_by_hand",
+    "trempy_example_on_assets",
     "trempy_example_report",
     "trempy_example_suggest",
 }
@@ -89,6 +91,32 @@ def test_load_then_changes_through_deferrals_and_a_report_on_fresh_data(shop):
     assert shop.links("trempy_shop_full_load", load_run, "setup") == {
         "RabbitMQ queue": "http://127.0.0.1:15672/#/queues/%2F/trempy_queue_shop"
     }
+
+
+def test_dag_scheduled_on_two_tables_runs_when_both_are_loaded_and_when_a_lease_has_changed_both(shop):
+    shop.define_task("shop", run_duration_seconds=15)
+    shop.api.wait_for_dag("trempy_example_on_assets")
+    shop.api.unpause("trempy_example_on_assets")
+
+    def runs():
+        runs = [r for r in shop.api.dag_runs("trempy_example_on_assets") if r["state"] in FINISHED_STATES]
+        for run in runs:
+            assert run["state"] == "success", shop.explain("trempy_example_on_assets", run["dag_run_id"])
+        return runs
+
+    shop.run("trempy_shop_full_load", {"tables": ["shop.orders", "shop.customers"]})
+    (loaded,) = wait_until(runs, timeout_seconds=60, what="the run after the load")
+    shop.change("a lease")
+    shop.start_cdc("shop")
+    (changed, _) = wait_until(
+        lambda: (found := runs()) and len(found) > 1 and found[:2], timeout_seconds=120, what="the second run"
+    )
+
+    told = shop.api.xcom("trempy_example_on_assets", changed["dag_run_id"], "what_is_new")
+    (orders,), (customers,) = told["trempy://shop/shop/orders"], told["trempy://shop/shop/customers"]
+    assert loaded["run_type"] == changed["run_type"] == "asset_triggered"
+    assert (orders["insert_count"], orders["delete_count"], customers["update_count"]) == (50, 1, 10)
+    assert orders["end_lsn"] == customers["end_lsn"]
 
 
 def test_task_that_only_loads_is_loaded_from_one_snapshot_and_again_by_each_run(shop, task_name):

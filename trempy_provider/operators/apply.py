@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from trempy_provider.config.task import ReplicationTask
 from trempy_provider.hooks.endpoints import TaskEndpoints
 from trempy_provider.jobs.apply import apply
 from trempy_provider.jobs.lease import EndReason, Lease, StopSignal
+from trempy_provider.operators.announcing import AnnouncingOperator
 from trempy_provider.operators.lease import TrempyLeaseOperator
 from trempy_provider.triggers.apply import ApplyTrigger
 from trempy_provider.triggers.base import LeaseTrigger
 
+if TYPE_CHECKING:
+    from airflow.sdk import Context
 
-class TrempyApplyOperator(TrempyLeaseOperator):
-    """Read batches from the task's queue and apply them to the target, for the length of a lease."""
+
+class TrempyApplyOperator(AnnouncingOperator, TrempyLeaseOperator):
+    """Read batches from the task's queue and apply them to the target, for the length of a lease.
+
+    At the end of the lease each table that has changed gets an asset event, all with the same end LSN.
+    """
 
     job = "apply"
 
@@ -30,6 +37,10 @@ class TrempyApplyOperator(TrempyLeaseOperator):
             stop=stop,
         )
         return EndReason(report.end_reason), report.as_dict()
+
+    def finish_lease(self, context: Context, task: ReplicationTask) -> None:
+        """Announce the tables that have changed."""
+        self.announce(context, task)
 
     def trigger(self, task: ReplicationTask, **lease: Any) -> LeaseTrigger:
         """Wait for the next message."""

@@ -7,13 +7,16 @@ from typing import Any
 
 from trempy_provider.jobs.full_load import full_load
 from trempy_provider.jobs.progress import LogProgress
+from trempy_provider.operators.announcing import AnnouncingOperator
 from trempy_provider.operators.base import JobRun, TrempyOperator
 from trempy_provider.operators.flags import is_true
 from trempy_provider.postgres.table_states import LoadState, read_table_states
 
 
-class TrempyFullLoadOperator(TrempyOperator):
+class TrempyFullLoadOperator(AnnouncingOperator):
     """Load tables from one snapshot of the source.
+
+    Each table loaded gets an asset event.
 
     Tables that are loaded already are left alone: a task that is tried again goes on where it stopped.
     With `reload` they are loaded again, but not those loaded since the DAG run began.
@@ -47,6 +50,7 @@ class TrempyFullLoadOperator(TrempyOperator):
             stop=run.stop,
             progress=LogProgress(),
         )
+        self.announce(run.context, run.task, loads_only=True, tables=tables)
         return report.as_dict()
 
 

@@ -83,20 +83,21 @@ class TrempyLeaseOperator(TrempyOperator):
         self.lease_started_at = lease_started_at
         self.deferrable = deferrable
 
-    def execute(self, context: Context) -> Any:  # noqa: ARG002  # Airflow's signature
+    def execute(self, context: Context) -> Any:
         """Begin a lease."""
         task = self.replication_task()
         progress = LeaseProgress.starting(
             self.lease_started_at, run_duration_seconds=task.cdc.run_duration_seconds
         )
-        return self._go_on(task, progress)
+        return self._go_on(context, task, progress)
 
-    def resume(self, context: Context, event: Mapping[str, Any]) -> Any:  # noqa: ARG002  # Airflow's signature
+    def resume(self, context: Context, event: Mapping[str, Any]) -> Any:
         """Go on with a lease when its trigger says that there is work, or that its time is over."""
         progress = LeaseProgress(**event["progress"])
+        task = self.replication_task()
         if event["reason"] == "deadline":
-            return self._finish(progress)
-        return self._go_on(self.replication_task(), progress)
+            return self._finish(context, task, progress)
+        return self._go_on(context, task, progress)
 
     def run_lease(
         self, task: ReplicationTask, endpoints: TaskEndpoints, lease: Lease, stop: StopSignal
@@ -104,11 +105,14 @@ class TrempyLeaseOperator(TrempyOperator):
         """Run the job for one segment; return why it ended, and its report."""
         raise NotImplementedError
 
+    def finish_lease(self, context: Context, task: ReplicationTask) -> None:
+        """Do what is left to do when the lease is over."""
+
     @abstractmethod
     def trigger(self, task: ReplicationTask, **lease: Any) -> LeaseTrigger:
         """Return the trigger that waits for the job's next work."""
 
-    def _go_on(self, task: ReplicationTask, progress: LeaseProgress) -> Any:
+    def _go_on(self, context: Context, task: ReplicationTask, progress: LeaseProgress) -> Any:
         endpoints = endpoints_of(task)
         with self.guarded(endpoints) as stop:
             reason, report = self.run_lease(task, endpoints, self._lease(task, progress), stop)
@@ -117,7 +121,7 @@ class TrempyLeaseOperator(TrempyOperator):
             raise AirflowException(f"stopped: {stop.reason}")
         if reason is EndReason.IDLE and progress.remaining_seconds > task.cdc.trigger_minimum_seconds:
             self._defer(task, progress)
-        return self._finish(progress)
+        return self._finish(context, task, progress)
 
     def _lease(self, task: ReplicationTask, progress: LeaseProgress) -> Lease:
         idle_seconds = float(task.cdc.idle_seconds) if is_true(self.deferrable) else None
@@ -135,7 +139,8 @@ class TrempyLeaseOperator(TrempyOperator):
         )
         self.defer(trigger=trigger, method_name="resume")
 
-    def _finish(self, progress: LeaseProgress) -> dict[str, Any]:
+    def _finish(self, context: Context, task: ReplicationTask, progress: LeaseProgress) -> dict[str, Any]:
+        self.finish_lease(context, task)
         summary = progress.summary()
         self.log.info("The lease is over: %s", summary)
         return summary

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from trempy_provider.jobs.reload import reload
+from trempy_provider.operators.announcing import AnnouncingOperator
 from trempy_provider.operators.base import JobRun, TrempyOperator
 
 
-class TrempyReloadOperator(TrempyOperator):
-    """Load tables again from zero, the rest untouched.
+class TrempyReloadOperator(AnnouncingOperator):
+    """Load tables again from zero, the rest untouched; each gets an asset event.
 
     :param tables: the tables, as `schema.table`; all of the task by default
     :param keep_equal: load only tables whose rows differ on the two sides, after a gap
@@ -28,11 +29,13 @@ class TrempyReloadOperator(TrempyOperator):
 
     def run_job(self, run: JobRun) -> Any:
         """Run the reload."""
+        tables = list(self.tables) if self.tables else None
         report = reload(
             run.task,
             **run.endpoints.for_job(run.task),
-            tables=list(self.tables) if self.tables else None,
+            tables=tables,
             keep_equal=self.keep_equal,
             stop=run.stop,
         )
+        self.announce(run.context, run.task, loads_only=True, tables=tables)
         return report.as_dict()
