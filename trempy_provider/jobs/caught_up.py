@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from trempy_provider.postgres import checkpoints
 from trempy_provider.postgres.metadata_places import metadata_session, verify_places
@@ -53,6 +53,17 @@ def is_caught_up(
         if committed_at is None:
             return True
         return checkpoints.is_applied_until(session, metadata, task_name, committed_at)
+
+
+def is_lag_below(source: Endpoint, target: Endpoint, task_name: str, *, seconds: float) -> bool:
+    """Tell whether everything is applied that is older than so many seconds, by the source's clock.
+
+    A source without a change for longer than that has no lag: everything before its position is applied.
+    """
+    position, now = current_position(source), current_time(source)
+    if is_caught_up(target, task_name, lsn=position):
+        return True
+    return is_caught_up(target, task_name, committed_at=now - timedelta(seconds=seconds))
 
 
 def _positions(session: Session) -> tuple[Lsn, Lsn]:

@@ -1,4 +1,5 @@
 import asyncio
+import time
 from datetime import datetime, timedelta, timezone
 
 import pytest
@@ -55,7 +56,7 @@ def test_sensor_waits_for_what_was_committed_when_it_was_asked(prepared, task):
     event = asyncio.run(_fire(deferred.value.trigger))
     result = sensor(task).resume({}, event)
 
-    assert result == {"lsn": asked_for, "committed_at": None}
+    assert result == {"lsn": asked_for}
 
 
 def test_sensor_is_content_at_once_when_the_target_has_caught_up(prepared, task):
@@ -63,7 +64,7 @@ def test_sensor_is_content_at_once_when_the_target_has_caught_up(prepared, task)
     position = str(current_position(endpoints_of(task).source))
     catch_up(task)
 
-    assert sensor(task, lsn=position).execute({}) == {"lsn": position, "committed_at": None}
+    assert sensor(task, lsn=position).execute({}) == {"lsn": position}
 
 
 def test_time_that_is_over_on_the_source_becomes_a_position(prepared, task):
@@ -93,13 +94,33 @@ def test_sensor_waits_for_a_commit_time_to_come(prepared, task):
     assert deferred.value.trigger.committed_at == future
 
 
+def test_sensor_waits_until_the_lag_is_below_a_number_of_seconds(prepared, task):
+    catch_up(task)
+    at_rest = sensor(task, max_lag_seconds=0).execute({})
+    prepared.source_admin.execute("insert into public.orders values (1)")
+    time.sleep(0.2)
+
+    with pytest.raises(TaskDeferred) as deferred:
+        sensor(task, max_lag_seconds=0.1).execute({})
+    tolerant = sensor(task, max_lag_seconds=3600).execute({})
+    catch_up(task)
+    event = asyncio.run(_fire(deferred.value.trigger))
+    in_time = sensor(task).resume({}, event)
+
+    assert at_rest == {"max_lag_seconds": 0}
+    assert tolerant == {"max_lag_seconds": 3600}
+    assert in_time == {"max_lag_seconds": 0.1}
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
         ({"lsn": "nonsense"}, "not an LSN"),
         ({"committed_at": "yesterday"}, "committed_at"),
         ({"committed_at": "P1D"}, "committed_at"),
-        ({"lsn": "0/1", "committed_at": "2024-01-01"}, "not both"),
+        ({"lsn": "0/1", "committed_at": "2024-01-01"}, "not two"),
+        ({"lsn": "0/1", "max_lag_seconds": 5}, "not two"),
+        ({"max_lag_seconds": -1}, "0 or more"),
     ],
 )
 def test_wrong_goal_is_not_tried_again(task, arguments, words):
