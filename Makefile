@@ -63,8 +63,8 @@ eval-assistant: venv  ## score the assistant (CONN_ID=…: the model of AIRFLOW_
 	@$(BIN)/python -m benchmarks.assistant $(if $(CONN_ID),--conn-id $(CONN_ID)) $(if $(VERBOSE),--verbose)
 
 constraints: venv  ## write constraints.txt anew after a change of dependencies
-	$(BIN)/uv pip compile setup.cfg --extra test --extra ai --extra docs --extra messaging --universal --python-version 3.10 -q \
-		--no-header --no-annotate --no-emit-index-url -o constraints.txt
+	$(BIN)/uv pip compile setup.cfg $(patsubst %,--extra %,test ai docs messaging openlineage) --universal \
+		--python-version 3.10 -q --no-header --no-annotate --no-emit-index-url -o constraints.txt
 
 reference: venv  ## write the settings reference into the README
 	$(BIN)/python -m sandbox.reference

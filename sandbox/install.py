@@ -131,7 +131,7 @@ def _install_ensurepip() -> None:
 
 def _install_project() -> None:
     """Install with uv, or with pip where uv cannot be had or does not know the machine's package index."""
-    project = ["-e", ".[test,ai,docs,messaging]", "-c", "constraints.txt"]
+    project = ["-e", ".[test,ai,docs,messaging,openlineage]", "-c", "constraints.txt"]
     uv = [ENVIRONMENT / "bin" / "uv", "--system-certs", "pip", "install", "-q", "-p", PYTHON]
     if _install_uv() and _succeeds([*uv, *project]):
         return

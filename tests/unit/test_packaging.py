@@ -27,7 +27,7 @@ def read_constraints() -> list[Requirement]:
 def declared_requirements() -> Iterator[Requirement]:
     setup = read_setup()
     declared = setup["options"]["install_requires"] + setup["options.extras_require"]["test"]
-    for extra in ("ai", "docs", "messaging"):
+    for extra in ("ai", "docs", "messaging", "openlineage"):
         declared += setup["options.extras_require"][extra]
     return (Requirement(line) for line in declared.split("\n") if line)
 

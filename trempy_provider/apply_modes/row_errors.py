@@ -10,6 +10,7 @@ The record holds the key and the server's words; errors and logs hold neither.
 from __future__ import annotations
 
 import json
+import logging
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -32,6 +33,8 @@ from trempy_provider.postgres.translation import TargetStatementError
 from trempy_provider.replication.changes import Change
 from trempy_provider.replication.lsn import Lsn
 from trempy_provider.replication.messages import UNCHANGED, Value
+
+logger = logging.getLogger(__name__)
 
 # By SQLSTATE: no data, cardinality, data exception, constraint, triggered data change, check option of a
 # view, PL/pgSQL, program limit exceeded (a value too long for an index, nested too deeply).
@@ -78,6 +81,8 @@ class RowErrors:
             # Its cause is left out: tracebacks are logged, and the driver's has the row.
             option = self._mode.stop_options[change.operation]
             raise _stopping(self._table(projection), change, error, option) from None
+        if not self.counts[projection.source_oid]:
+            self._log(projection, change, error)
         self.counts[projection.source_oid] += 1
         self._record(projection, change, error, statement)
 
@@ -86,6 +91,23 @@ class RowErrors:
         self._reported[projection.source_oid] += 1
         if self._reported[projection.source_oid] <= _MOST_REPORTED:
             self._record(projection, change, changed_since(), None)
+
+    def _log(self, projection: Projection, change: Change, error: TargetStatementError) -> None:
+        """Log the first row of a table in a target transaction: a batch may have thousands."""
+        logger.warning(
+            "task %s: rows of %s cannot be written and are recorded in trempy.apply_errors, the first one by "
+            "%s in transaction %s (SQLSTATE %s)",
+            self._task.task_name,
+            self._table(projection),
+            change.operation.value,
+            change.begin.xid,
+            error.sqlstate,
+            extra={
+                "replication_task": self._task.task_name,
+                "transaction_id": change.begin.xid,
+                "commit_lsn": str(change.begin.commit_lsn),
+            },
+        )
 
     def _record(
         self,

@@ -73,4 +73,9 @@ class Skip:
                 self._task_name,
                 transaction.xid,
                 transaction.commit_lsn,
+                extra={
+                    "replication_task": self._task_name,
+                    "transaction_id": transaction.xid,
+                    "commit_lsn": str(transaction.commit_lsn),
+                },
             )

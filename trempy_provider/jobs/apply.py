@@ -38,9 +38,17 @@ _GET_SECONDS = 0.5
 
 
 def apply(
-    task: ReplicationTask, *, target: Endpoint, broker: Broker, lease: Lease, stop: StopSignal
+    task: ReplicationTask,
+    *,
+    target: Endpoint,
+    broker: Broker,
+    lease: Lease,
+    stop: StopSignal,
+    report: ApplyReport | None = None,
 ) -> ApplyReport:
     """Apply batches until the lease ends or a stop is asked for.
+
+    A `report` that is given is kept up to date meanwhile, for whoever watches it from another thread.
 
     Lost connections are waited out with backoff.
     Raise ApplyError when a row fails and the policy says stop, GapError when batches are missing,
@@ -48,7 +56,7 @@ def apply(
     dead-letter queue.
     """
     give_back_large_blocks()
-    report = ApplyReport()
+    report = report or ApplyReport()
     backoff = Backoff(lease=lease, stop=stop)
     running = _Apply(task, broker=broker, report=report, lease=lease, stop=stop, backoff=backoff)
     started_at = time.monotonic()

@@ -100,14 +100,17 @@ def capture(
     broker: Broker,
     lease: Lease,
     stop: StopSignal,
+    report: CaptureReport | None = None,
 ) -> CaptureReport:
     """Publish the task's changes until the lease ends or a stop is asked for.
+
+    A `report` that is given is kept up to date meanwhile, for whoever watches it from another thread.
 
     Lost connections and a slot in use are waited out with backoff.
     Raise SlotLostError or WrongSystemError when changes are missing, MetadataError before a setup.
     """
     give_back_large_blocks()
-    report = CaptureReport()
+    report = report or CaptureReport()
     backoff = Backoff(lease=lease, stop=stop)
     started_at = time.monotonic()
     while not report.end_reason:

@@ -24,6 +24,7 @@ from trempy_provider.hooks.settings import find_settings
 from trempy_provider.jobs.lease import StopSignal
 from trempy_provider.jobs.stop_record import clear_stop_of, record_stop_of
 from trempy_provider.operators.links import RabbitMQQueueLink
+from trempy_provider.operators.structured_logs import show_fields
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -105,6 +106,7 @@ class TrempyOperator(BaseOperator):
     def guarded(self, endpoints: TaskEndpoints) -> Iterator[StopSignal]:
         """Give the block a stop signal, and translate what it raises; record or clear the task's stop."""
         self._stop = StopSignal()
+        show_fields()
         with self._in_airflow_terms(endpoints if self.stops_task else None):
             yield self._stop
         if self.stops_task:

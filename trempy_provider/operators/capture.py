@@ -6,9 +6,10 @@ from typing import Any
 
 from trempy_provider.config.task import ReplicationTask
 from trempy_provider.hooks.endpoints import TaskEndpoints
-from trempy_provider.jobs.capture import capture
+from trempy_provider.jobs.capture import CaptureReport, capture
 from trempy_provider.jobs.lease import EndReason, Lease, StopSignal
 from trempy_provider.operators.lease import TrempyLeaseOperator
+from trempy_provider.operators.metrics import measuring
 from trempy_provider.triggers.base import LeaseTrigger
 
 
@@ -21,14 +22,17 @@ class TrempyCaptureOperator(TrempyLeaseOperator):
         self, task: ReplicationTask, endpoints: TaskEndpoints, lease: Lease, stop: StopSignal
     ) -> tuple[EndReason, dict[str, Any]]:
         """Capture until the lease says enough."""
-        report = capture(
-            task,
-            source=endpoints.source,
-            target=endpoints.target,
-            broker=endpoints.broker,
-            lease=lease,
-            stop=stop,
-        )
+        report = CaptureReport()
+        with measuring(task.task_name, self.job, report):
+            capture(
+                task,
+                source=endpoints.source,
+                target=endpoints.target,
+                broker=endpoints.broker,
+                lease=lease,
+                stop=stop,
+                report=report,
+            )
         return EndReason(report.end_reason), report.as_dict()
 
     def trigger(self, task: ReplicationTask, **lease: Any) -> LeaseTrigger:

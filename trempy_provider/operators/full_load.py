@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from trempy_provider.jobs.full_load import full_load
@@ -10,10 +10,12 @@ from trempy_provider.jobs.progress import LogProgress
 from trempy_provider.operators.announcing import AnnouncingOperator
 from trempy_provider.operators.base import JobRun, TrempyOperator
 from trempy_provider.operators.flags import is_true
+from trempy_provider.operators.lineage import LineageOperator
+from trempy_provider.operators.metrics import count
 from trempy_provider.postgres.table_states import LoadState, read_table_states
 
 
-class TrempyFullLoadOperator(AnnouncingOperator):
+class TrempyFullLoadOperator(AnnouncingOperator, LineageOperator):
     """Load tables from one snapshot of the source.
 
     Each table loaded gets an asset event.
@@ -37,6 +39,10 @@ class TrempyFullLoadOperator(AnnouncingOperator):
         self.tables = tables
         self.reload = reload
 
+    def lineage_tables(self) -> Collection[str] | None:
+        """Return the tables that were asked for."""
+        return list(self.tables) if self.tables else None
+
     def run_job(self, run: JobRun) -> Any:
         """Run the load, its progress in the task's log."""
         tables = list(self.tables) if self.tables else None
@@ -50,6 +56,7 @@ class TrempyFullLoadOperator(AnnouncingOperator):
             stop=run.stop,
             progress=LogProgress(),
         )
+        count(run.task.task_name, "full_load.row_count", report.rows)
         self.announce(run.context, run.task, loads_only=True, tables=tables)
         return report.as_dict()
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from trempy_provider.jobs.reload import reload
 from trempy_provider.operators.announcing import AnnouncingOperator
 from trempy_provider.operators.base import JobRun, TrempyOperator
+from trempy_provider.operators.lineage import LineageOperator
 
 
-class TrempyReloadOperator(AnnouncingOperator):
+class TrempyReloadOperator(AnnouncingOperator, LineageOperator):
     """Load tables again from zero, the rest untouched; each gets an asset event.
 
     :param tables: the tables, as `schema.table`; all of the task by default
@@ -26,6 +27,10 @@ class TrempyReloadOperator(AnnouncingOperator):
         super().__init__(**kwargs)
         self.tables = tables
         self.keep_equal = keep_equal
+
+    def lineage_tables(self) -> Collection[str] | None:
+        """Return the tables that were asked for."""
+        return list(self.tables) if self.tables else None
 
     def run_job(self, run: JobRun) -> Any:
         """Run the reload."""

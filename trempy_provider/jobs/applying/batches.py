@@ -9,6 +9,7 @@ then those before the failing one are in, and the error is that of one transacti
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -39,6 +40,8 @@ from trempy_provider.replication.exact_reasons import ExactReason
 from trempy_provider.replication.lsn import NO_LSN, Lsn
 from trempy_provider.replication.table_facts import are_told
 from trempy_provider.replication.transactions import read_transactions
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +159,7 @@ class BatchApplier:
         if applied is not None:
             self._report.batch_count += applied.end_lsn == batch.end_lsn
             self._count(applied)
+            self._log(batch, applied)
 
     def _count(self, applied: _Applied) -> None:
         report = self._report
@@ -165,6 +169,16 @@ class BatchApplier:
         report.skipped_transaction_count += applied.has_skipped
         report.paths.update(applied.paths)
         report.note_commit(applied.end_lsn, applied.committed_at)
+
+    def _log(self, batch: Batch, applied: _Applied) -> None:
+        logger.debug(
+            "task %s: applied up to %s: %s transactions, %s changes",
+            self._task.task_name,
+            applied.end_lsn,
+            applied.transaction_count,
+            applied.change_count,
+            extra={"replication_task": self._task.task_name, "transaction_id": batch.transaction_id},
+        )
 
     def _is_in_turn(self, batch: Batch, checkpoint: Checkpoint) -> bool:
         """Tell whether a batch is to be applied and has not been; raise GapError when it is too early."""

@@ -156,4 +156,10 @@ def _log(task_name: str, failure: Failure, failing: TransactionPoint | None, *, 
         failure.transaction_id,
         failure.first_lsn if failing is None else failing.commit_lsn,
         failure.reason,
+        extra={
+            "replication_task": task_name,
+            "message_id": failure.message_id,
+            "transaction_id": failure.transaction_id,
+            "commit_lsn": str(failure.first_lsn if failing is None else failing.commit_lsn),
+        },
     )
