@@ -29,7 +29,7 @@ FIGURES_MARK = "<!-- figures of README.md -->"
 SCHEMA_FILE = "reference/trempy-settings.schema.json"
 PACKAGE = Path(trempy_provider.__file__).parent
 AIRFLOW_MODULES = {"operators": "Operators", "sensors": "Sensors", "triggers": "Triggers", "hooks": "Hooks"}
-API_MODULES = ("dag_factory", "errors", "config.loader")
+API_MODULES = ("assets", "dag_factory", "errors", "config.loader")
 _FETCHED = re.compile(
     r"""<(?:link|script|img|iframe|source|object|embed)\b[^>]*?\s(?:src|href|data)=["']?(?:https?:)?//[^\s"'>]+"""
     r"""|(?:@import\s+|url\()["']?(?:https?:)?//[^\s"')]+""",

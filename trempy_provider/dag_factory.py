@@ -1,8 +1,8 @@
 """From the settings of replication tasks to their DAGs.
 
 A task that loads existing rows gets `trempy_<task>_full_load`, one that follows changes `trempy_<task>_cdc`,
-`trempy_<task>_validate`, which compares the rows of both sides meanwhile, and `trempy_<task>_cutover`, which
-says whether the target may take over.
+`trempy_<task>_validate`, which compares the rows of both sides meanwhile, `trempy_<task>_cutover`, which
+says whether the target may take over, and `trempy_<task>_monitor`, which fails when the task needs attention.
 Parsing connects to nothing: it reads Variables, and a worker that runs a task of one DAG reads that
 replication task's settings only.
 
@@ -14,28 +14,40 @@ It takes a second file because Airflow discards all DAGs of a file that has an e
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeAlias
 
 import pendulum
 from airflow.sdk import DAG, Param, get_parsing_context
 
 from trempy_provider.assets import replicated_tables
-from trempy_provider.config.dag_names import CDC, CUTOVER, FULL_LOAD, VALIDATE, dag_id_of, task_name_of
+from trempy_provider.config.dag_names import (
+    CDC,
+    CUTOVER,
+    FULL_LOAD,
+    MONITOR,
+    VALIDATE,
+    dag_id_of,
+    task_name_of,
+)
 from trempy_provider.config.task import ReplicationTask
 from trempy_provider.errors import SettingsError, TrempyError
 from trempy_provider.hooks.settings import SettingsText, find_all_settings, find_settings
+from trempy_provider.operators.announce import TrempyAnnounceOperator
 from trempy_provider.operators.apply import TrempyApplyOperator
 from trempy_provider.operators.capture import TrempyCaptureOperator
 from trempy_provider.operators.cutover import TrempyCutoverOperator
 from trempy_provider.operators.full_load import TrempyFullLoadOperator
+from trempy_provider.operators.monitor import TrempyMonitorOperator
 from trempy_provider.operators.setup import TrempySetupOperator
 from trempy_provider.operators.summary import TrempySummaryOperator
 from trempy_provider.operators.tables import TrempyTablesOperator
 from trempy_provider.operators.validate import TrempyValidateOperator
 
 log = logging.getLogger(__name__)
+
+DefaultArgs: TypeAlias = Mapping[str, Any] | None
 
 EPOCH = pendulum.datetime(2024, 1, 1, tz="UTC")
 # An outage is waited out: errors that mend by themselves are tried again until they have.
@@ -47,14 +59,18 @@ RETRIES: dict[str, Any] = {
 }
 
 
-def build_dags(namespace: MutableMapping[str, Any] | None = None) -> dict[str, DAG]:
+def build_dags(
+    namespace: MutableMapping[str, Any] | None = None, *, default_args: DefaultArgs = None
+) -> dict[str, DAG]:
     """Return the DAGs of all replication tasks by id, and put them into `namespace` (a file's globals()).
+
+    `default_args` are given to all tasks of all DAGs, `on_failure_callback` for one, beside the owner.
 
     In a worker, only the DAG that is about to run; its broken settings raise there.
     """
     dag_id = get_parsing_context().dag_id
     tasks = _valid_tasks() if dag_id is None else _task_of_dag(dag_id)
-    dags = {dag.dag_id: dag for task in tasks for dag in dags_of(task)}
+    dags = {dag.dag_id: dag for task in tasks for dag in dags_of(task, default_args=default_args)}
     if namespace is not None:
         namespace.update(dags)
     return dags
@@ -72,17 +88,18 @@ def raise_settings_errors() -> None:
         raise SettingsError("\n".join(str(error) for error in errors))
 
 
-def dags_of(task: ReplicationTask) -> Iterator[DAG]:
-    """Yield the DAGs of a task."""
+def dags_of(task: ReplicationTask, *, default_args: DefaultArgs = None) -> Iterator[DAG]:
+    """Yield the DAGs of a task; `default_args` are given to all their tasks."""
     if task.loads_fully:
-        yield full_load_dag(task)
+        yield full_load_dag(task, default_args)
     if task.captures_changes:
-        yield cdc_dag(task)
-        yield validate_dag(task)
-        yield cutover_dag(task)
+        yield cdc_dag(task, default_args)
+        yield validate_dag(task, default_args)
+        yield cutover_dag(task, default_args)
+        yield monitor_dag(task, default_args)
 
 
-def full_load_dag(task: ReplicationTask) -> DAG:
+def full_load_dag(task: ReplicationTask, default_args: DefaultArgs = None) -> DAG:
     """Return the DAG that loads existing rows.
 
     A task that follows changes is loaded table by table, a square of the grid for each: whatever snapshot a
@@ -102,7 +119,7 @@ def full_load_dag(task: ReplicationTask) -> DAG:
                 description="The tables to load, as schema.table; none means all.",
             ),
         },
-        **_common(task, "full load"),
+        **_common(task, "full load", default_args),
     )
     with dag:
         tables = _tables(task)
@@ -110,7 +127,7 @@ def full_load_dag(task: ReplicationTask) -> DAG:
     return dag
 
 
-def cdc_dag(task: ReplicationTask) -> DAG:
+def cdc_dag(task: ReplicationTask, default_args: DefaultArgs = None) -> DAG:
     """Return the DAG that follows changes: one lease after the other, capture beside apply.
 
     When one of the two needs a person, the other goes on until the lease ends: capture keeps the source free
@@ -123,7 +140,7 @@ def cdc_dag(task: ReplicationTask) -> DAG:
         dag_id=dag_id_of(task.task_name, CDC),
         schedule="@continuous",
         max_consecutive_failed_dag_runs=task.cdc.max_consecutive_failures,
-        **_common(task, "CDC"),
+        **_common(task, "CDC", default_args),
     )
     with dag:
         lease: dict[str, Any] = {
@@ -136,7 +153,7 @@ def cdc_dag(task: ReplicationTask) -> DAG:
     return dag
 
 
-def validate_dag(task: ReplicationTask) -> DAG:
+def validate_dag(task: ReplicationTask, default_args: DefaultArgs = None) -> DAG:
     """Return the DAG that compares the rows of both sides; it fails while some differ."""
     options = task.task.validation_settings
     dag = DAG(
@@ -155,7 +172,7 @@ def validate_dag(task: ReplicationTask) -> DAG:
                 description="The tables to compare, as schema.table; none means all.",
             ),
         },
-        **_common(task, "validation"),
+        **_common(task, "validation", default_args),
     )
     with dag:
         TrempyValidateOperator(
@@ -168,15 +185,31 @@ def validate_dag(task: ReplicationTask) -> DAG:
     return dag
 
 
-def cutover_dag(task: ReplicationTask) -> DAG:
+def cutover_dag(task: ReplicationTask, default_args: DefaultArgs = None) -> DAG:
     """Return the DAG that says "safe to switch", or fails with the reasons why not."""
     dag = DAG(
         dag_id=dag_id_of(task.task_name, CUTOVER),
         schedule=None,
-        **_common(task, "cutover"),
+        **_common(task, "cutover", default_args),
     )
     with dag:
         TrempyCutoverOperator(task_id="cutover", task_name=task.task_name)
+    return dag
+
+
+def monitor_dag(task: ReplicationTask, default_args: DefaultArgs = None) -> DAG:
+    """Return the DAG that announces changed tables, and fails when the task needs attention.
+
+    Neither waits for the other, and neither is tried again: the next run comes soon.
+    """
+    dag = DAG(
+        dag_id=dag_id_of(task.task_name, MONITOR),
+        schedule=task.task.monitor_settings.schedule,
+        **_common(task, "monitor", default_args),
+    )
+    with dag:
+        TrempyAnnounceOperator(task_id="announce", task_name=task.task_name)
+        TrempyMonitorOperator(task_id="monitor", task_name=task.task_name)
     return dag
 
 
@@ -218,7 +251,7 @@ def _summary(task: ReplicationTask) -> TrempySummaryOperator:
     )
 
 
-def _common(task: ReplicationTask, what: str) -> dict[str, Any]:
+def _common(task: ReplicationTask, what: str, default_args: DefaultArgs) -> dict[str, Any]:
     return {
         "description": task.task.description or f"TREMpy {what} of {task.task_name}",
         "doc_md": _doc(task),
@@ -226,7 +259,7 @@ def _common(task: ReplicationTask, what: str) -> dict[str, Any]:
         "catchup": False,
         "max_active_runs": 1,
         "tags": ["trempy", task.task_name, str(task.replication_type.value)],
-        "default_args": {"owner": task.task.owner},
+        "default_args": {"owner": task.task.owner, **(default_args or {})},
     }
 
 

@@ -296,6 +296,12 @@ class CutoverError(TrempyError):
     hint = "Mend what is listed, keep writers away from the source, then ask again."
 
 
+class MonitorError(TrempyError):
+    """A task needs attention; the message lists every threshold that is passed."""
+
+    hint = "Mend what is listed; `trempy status` shows more. monitor_settings holds the thresholds."
+
+
 class ErrorLimitError(TargetError):
     """As many rows have failed as the settings allow."""
 

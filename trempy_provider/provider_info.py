@@ -103,12 +103,14 @@ PROVIDER_INFO: dict[str, Any] = {
     "operators": _modules(
         "operators",
         *(
+            "announce",
             "apply",
             "capture",
             "check",
             "cutover",
             "dead_letters",
             "full_load",
+            "monitor",
             "refresh",
             "reload",
             "setup",

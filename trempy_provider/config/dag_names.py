@@ -9,8 +9,9 @@ FULL_LOAD = "full_load"
 CDC = "cdc"
 VALIDATE = "validate"
 CUTOVER = "cutover"
+MONITOR = "monitor"
 MAINTENANCE = "maintenance"
-PURPOSES = (FULL_LOAD, CDC, VALIDATE, CUTOVER, MAINTENANCE)
+PURPOSES = (FULL_LOAD, CDC, VALIDATE, CUTOVER, MONITOR, MAINTENANCE)
 
 
 def dag_id_of(task_name: str, purpose: str) -> str:
@@ -20,7 +21,7 @@ def dag_id_of(task_name: str, purpose: str) -> str:
 
 def dag_ids_of(task: ReplicationTask) -> dict[str, str]:
     """Return the ids of the DAGs that a task has, by purpose."""
-    followed = (CDC, VALIDATE, CUTOVER) if task.captures_changes else ()
+    followed = (CDC, VALIDATE, CUTOVER, MONITOR) if task.captures_changes else ()
     loaded = (FULL_LOAD,) if task.loads_fully else ()
     return {
         purpose: dag_id_of(task.task_name, purpose)

@@ -16,6 +16,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, 
 from pydantic_core import PydanticCustomError
 
 NAME_MAX_BYTES = 63  # NAMEDATALEN - 1 (PostgreSQL's pg_config_manual.h)
+SECONDS_MAX = 366 * 24 * 3600
 
 NAME_WORDS = f"a name of 1 to {NAME_MAX_BYTES} bytes"
 SCALAR_WORDS = "text, a number, true or false"

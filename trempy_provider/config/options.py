@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
+from pydantic import Field, model_validator
 
 from trempy_provider.config.choices import (
     ApplyModeName,
@@ -16,6 +14,7 @@ from trempy_provider.config.choices import (
     TruncatePolicy,
 )
 from trempy_provider.config.fields import (
+    SECONDS_MAX,
     ConnectionId,
     Flag,
     Name,
@@ -24,26 +23,11 @@ from trempy_provider.config.fields import (
     first_repeated,
     refused,
 )
-from trempy_provider.config.schedule import SCHEDULE_WORDS, ScheduleError, check_schedule
+from trempy_provider.config.monitoring import MonitorOptions
+from trempy_provider.config.schedule import Schedule
 
 TASK_NAME_MAX_LENGTH = 50  # leaves room for the prefix of the slot, 63 bytes at most
-SECONDS_MAX = 366 * 24 * 3600
 MESSAGE_MAX_BYTES = 128 * 1024 * 1024  # RabbitMQ's max_message_size up to 3.13
-
-
-def _check_schedule(text: str) -> str:
-    try:
-        check_schedule(text)
-    except ScheduleError as error:
-        raise refused(str(error), allowed=SCHEDULE_WORDS) from error
-    return text
-
-
-Schedule = Annotated[
-    Text,
-    AfterValidator(_check_schedule),
-    WithJsonSchema({"type": "string", "minLength": 1, "$comment": SCHEDULE_WORDS}),
-]
 
 
 class FullLoadOptions(SettingsModel):
@@ -271,6 +255,9 @@ class TaskOptions(SettingsModel):
     )
     validation_settings: ValidationOptions = Field(
         default=ValidationOptions(), description="How the rows of both sides are compared."
+    )
+    monitor_settings: MonitorOptions = Field(
+        default=MonitorOptions(), description="From which values on the task needs attention."
     )
     description: Text = Field(default="", description="Text shown on the task's DAGs.")
     owner: Text = Field(default="trempy", description="Owner shown on the task's DAGs.")

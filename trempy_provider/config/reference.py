@@ -8,6 +8,7 @@ from typing import Any, get_args
 
 from trempy_provider.config.fields import NAME_WORDS, SettingsModel
 from trempy_provider.config.filters import OPERAND_KEYS, FilterSettings
+from trempy_provider.config.monitoring import MonitorOptions
 from trempy_provider.config.operations import ColumnOperation, ValueOperation
 from trempy_provider.config.options import (
     CdcOptions,
@@ -29,6 +30,7 @@ _SECTIONS: tuple[tuple[str, type[SettingsModel]], ...] = (
     ("`task.cdc_settings`", CdcOptions),
     ("`task.cdc_settings.scd2_settings`", Scd2Options),
     ("`task.validation_settings`", ValidationOptions),
+    ("`task.monitor_settings`", MonitorOptions),
     ("`error_handling`", ErrorHandling),
     ("`tables[]`", TableSelection),
     ("`filters[].table_info` and `transformations[].table_info`", TableReference),

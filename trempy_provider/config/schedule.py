@@ -1,9 +1,14 @@
-"""The schedule of recurring full loads: a cron expression of five fields, or one of Airflow's presets."""
+"""The schedule of what recurs: a cron expression of five fields, or one of Airflow's presets."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import AfterValidator, WithJsonSchema
+
+from trempy_provider.config.fields import Text, refused
 
 PRESETS = ("@hourly", "@daily", "@weekly", "@monthly", "@quarterly", "@yearly")
 SCHEDULE_WORDS = "five cron fields (minute hour day month weekday) or " + ", ".join(PRESETS)
@@ -68,3 +73,18 @@ def check_schedule(text: str) -> None:
         raise ScheduleError("not a schedule")
     for field, value in zip(_FIELDS, fields, strict=True):
         field.check(value)
+
+
+def _check_schedule(text: str) -> str:
+    try:
+        check_schedule(text)
+    except ScheduleError as error:
+        raise refused(str(error), allowed=SCHEDULE_WORDS) from error
+    return text
+
+
+Schedule = Annotated[
+    Text,
+    AfterValidator(_check_schedule),
+    WithJsonSchema({"type": "string", "minLength": 1, "$comment": SCHEDULE_WORDS}),
+]

@@ -35,14 +35,14 @@ class AnnouncingOperator(TrempyOperator):
         *,
         loads_only: bool = False,
         tables: Collection[str] | None = None,
-    ) -> None:
-        """Hand the news to Airflow, which emits them once this task has succeeded.
+    ) -> int:
+        """Hand the news to Airflow, which emits them once this task has succeeded; return how many.
 
         Where no task instance runs, nobody takes events, and the news stay news.
         """
         outlet_events = context.get("outlet_events")
         if outlet_events is None:
-            return
+            return 0
         endpoints = endpoints_of(task)
         with self.guarded(endpoints):
             found = announce(
@@ -57,6 +57,7 @@ class AnnouncingOperator(TrempyOperator):
         for table, facts in found.items():
             events.add(asset_of(task.task_name, table), extra=facts)
         self.log.info("Asset events for %s tables.", len(found))
+        return len(found)
 
     def _add_outlet(self, task_name: str) -> None:
         alias = replicated_tables(task_name)

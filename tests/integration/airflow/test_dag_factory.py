@@ -10,7 +10,7 @@ from trempy_provider.dag_factory import build_dags, dags_of, raise_settings_erro
 from trempy_provider.errors import SettingsError
 from trempy_provider.hooks import settings as settings_module
 
-KINDS = ("full_load", "cdc", "validate", "cutover")
+KINDS = ("full_load", "cdc", "validate", "cutover", "monitor")
 
 
 class Variables:
@@ -48,10 +48,12 @@ def test_each_task_gets_the_dags_of_its_type(variables):
         "trempy_both_cdc",
         "trempy_both_validate",
         "trempy_both_cutover",
+        "trempy_both_monitor",
         "trempy_rows_full_load",
         "trempy_changes_cdc",
         "trempy_changes_validate",
         "trempy_changes_cutover",
+        "trempy_changes_monitor",
     }
 
 
@@ -177,6 +179,37 @@ def test_dags_carry_what_the_settings_say():
         assert dag.owner == "ann"
         assert {"trempy", "shop"} <= dag.tags
         assert "`public.orders`" in dag.doc_md
+
+
+def test_callbacks_are_given_to_every_task_of_every_dag(variables):
+    variables.add(make_settings("first"))
+
+    def notify(context):
+        """Tell somebody."""
+
+    dags = build_dags(default_args={"on_failure_callback": notify})
+
+    tasks = [task for dag in dags.values() for task in dag.tasks]
+    callbacks = [
+        t.partial_kwargs["on_failure_callback"] if t.is_mapped else t.on_failure_callback for t in tasks
+    ]
+    assert len(dags) == len(KINDS)
+    assert callbacks == [[notify]] * len(tasks)
+    assert {task.owner for task in tasks} == {"trempy"}
+
+
+def test_monitor_runs_by_its_schedule_and_announces_beside_it():
+    settings = make_settings("shop")
+    settings["task"]["monitor_settings"] = {"schedule": "@hourly"}
+
+    *_, monitor = dags_of(load_task(settings, origin="test"))
+
+    assert monitor.schedule == "@hourly"
+    assert {task.task_id: task.downstream_task_ids for task in monitor.tasks} == {
+        "announce": set(),
+        "monitor": set(),
+    }
+    assert monitor.get_task("monitor").retries == 0
 
 
 def test_capture_and_apply_run_beside_each_other_after_setup():

@@ -14,6 +14,7 @@ import pytest
 from airflow.sdk.exceptions import TaskDeferred
 
 from trempy_provider import operators
+from trempy_provider.operators.announce import TrempyAnnounceOperator
 from trempy_provider.operators.apply import TrempyApplyOperator
 from trempy_provider.operators.base import TrempyOperator
 from trempy_provider.operators.capture import TrempyCaptureOperator
@@ -22,6 +23,7 @@ from trempy_provider.operators.cutover import TrempyCutoverOperator
 from trempy_provider.operators.dead_letters import TrempyDeadLettersOperator
 from trempy_provider.operators.full_load import TrempyFullLoadOperator
 from trempy_provider.operators.lease import LeaseProgress
+from trempy_provider.operators.monitor import TrempyMonitorOperator
 from trempy_provider.operators.refresh import TrempyRefreshOperator
 from trempy_provider.operators.reload import TrempyReloadOperator
 from trempy_provider.operators.setup import TrempySetupOperator
@@ -46,6 +48,8 @@ WITH_NAMED_FACTS = (
     TrempySyncSequencesOperator,
     TrempyValidateOperator,
     TrempyCutoverOperator,
+    TrempyMonitorOperator,
+    TrempyAnnounceOperator,
     TrempyDeadLettersOperator,
     TrempySkipOperator,
     TrempyReloadOperator,
