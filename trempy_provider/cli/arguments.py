@@ -288,6 +288,7 @@ _COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
     "run": ("set up and load what is missing, then capture and apply together", _add_bounds),
     "refresh": ("pick up tables newly named or newly matching, with their existing rows", _no_options),
     "status": ("tell how far the task and its tables are", _no_options),
+    "monitor": ("fail when the task needs attention: lag, retained WAL, errors, dead letters", _no_options),
     "sync-sequences": ("set the target's sequences where the source's stand, for a cutover", _no_options),
     "validate": ("compare the rows of both sides while changes are followed", _add_validate),
     "cutover": ("tell whether the target may take over: no lag, sequences set, tables equal", _add_cutover),

@@ -36,6 +36,7 @@ _COMMANDS: Mapping[str, tuple[str, str]] = {
     "skip": ("mending", "run_skip"),
     "dead-letters": ("mending", "run_dead_letters"),
     "status": ("telling", "run_status"),
+    "monitor": ("telling", "run_monitor"),
     "suggest": ("suggesting", "run_suggest"),
 }
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from airflow.cli.cli_config import ActionCommand, Arg, CLICommand, GroupCommand, lazy_load_command
 
 _RUN = "trempy_provider.plugins.run_command"
+_SAME = "trempy_provider.plugins.same_command"
 _DEAD_LETTERS = "List, show, replay or discard messages that could not be applied."
 _TASK = Arg(("task_name",), help="The replication task, kept in a Variable.")
 _TABLES = Arg(("--table",), help="schema.table; may be given several times.", action="append", dest="tables")
@@ -45,11 +46,21 @@ _REMOVE = Arg(
     default=[],
 )
 _RESTART = Arg(("--restart",), help="Start from zero.", action="store_true")
+_CAUGHT_UP = Arg(
+    ("--until-caught-up",), help="End when everything committed so far is done.", action="store_true"
+)
+_SECONDS = Arg(("--for",), help="End after so many seconds.", type=float, dest="seconds")
+_ROWS = Arg(("--rows",), help="Rows of each table.", type=int, default=1000)
 
 
 def _command(name: str, text: str, *arguments: Arg) -> ActionCommand:
     function = lazy_load_command(f"{_RUN}.run_{name.replace('-', '_')}")
     return ActionCommand(name=name, help=text, func=function, args=(_TASK, *arguments))
+
+
+def _same(name: str, text: str, *arguments: Arg) -> ActionCommand:
+    function = lazy_load_command(f"{_SAME}.run_{name.replace('-', '_')}")
+    return ActionCommand(name=name, help=text, func=function, args=arguments)
 
 
 def _dead_letter_commands() -> tuple[ActionCommand, ...]:
@@ -70,9 +81,14 @@ def get_commands() -> list[CLICommand]:
     """Return the command group."""
     commands = (
         _command("check", "Check the settings, both servers and the broker; change nothing."),
+        _same("dry-run", "Apply the settings to the first rows of each table, and undo it.", _TASK, _ROWS),
         _command("status", "Tell how far the task is."),
+        _command("monitor", "Fail when the task needs attention: lag, retained WAL, errors, dead letters."),
         _command("setup", "Create publication, slot, target tables, metadata and queues.", _RESTART),
         _command("full-load", "Load tables.", _TABLES, _RELOAD),
+        _same("capture", "Publish committed changes, until stopped.", _TASK, _CAUGHT_UP, _SECONDS),
+        _same("apply", "Apply published changes, until stopped.", _TASK, _CAUGHT_UP, _SECONDS),
+        _same("run", "Set up, load, then capture and apply together.", _TASK, _CAUGHT_UP, _SECONDS),
         _command("refresh", "Pick up tables newly named or newly matching."),
         _command("sync-sequences", "Set the target's sequences where the source's stand, for a cutover."),
         _command("validate", "Compare the rows of both sides.", _TABLES, _REPAIR, _RATE, _ANEW),
@@ -88,5 +104,6 @@ def get_commands() -> list[CLICommand]:
         ),
         _command("sweep", "List what tasks have left that the target does not know.", _REMOVE),
         _command("teardown", "Remove slot, publication, queues and metadata."),
+        _same("schema", "Print the JSON Schema of the settings."),
     )
     return [GroupCommand(name="trempy", help="Replicate PostgreSQL to PostgreSQL", subcommands=commands)]

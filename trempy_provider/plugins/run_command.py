@@ -26,6 +26,7 @@ from trempy_provider.jobs.dead_letters import (
 )
 from trempy_provider.jobs.full_load import full_load
 from trempy_provider.jobs.lease import StopSignal
+from trempy_provider.jobs.monitor import MonitorReport, monitor
 from trempy_provider.jobs.progress import TerminalProgress
 from trempy_provider.jobs.refresh import refresh
 from trempy_provider.jobs.reload import reload
@@ -40,7 +41,7 @@ from trempy_provider.jobs.validate import ValidationReport, validate
 from trempy_provider.operators.suggest import SuggestTaskOperator
 
 FAILED, WRONG_SETTINGS = 1, 2
-_WITH_ERRORS = (CheckReport, TaskStatus, SettleReport, ValidationReport, CutoverReport)
+_WITH_ERRORS = (CheckReport, TaskStatus, SettleReport, ValidationReport, CutoverReport, MonitorReport)
 Run = Callable[[ReplicationTask, TaskEndpoints, Namespace], Any]
 
 
@@ -55,15 +56,16 @@ def _command(run: Run) -> Callable[[Namespace], None]:
             task = find_settings(arguments.task_name).load()
             report = run(task, endpoints_of(task), arguments)
         except TrempyError as error:
-            _fail(error)
+            fail(error)
         print(json.dumps(report.as_dict(), indent=2))
         if isinstance(report, _WITH_ERRORS) and report.error is not None:
-            _fail(report.error)
+            fail(report.error)
 
     return command
 
 
-def _fail(error: TrempyError) -> NoReturn:
+def fail(error: TrempyError) -> NoReturn:
+    """Print an error in one line, and end with the exit code of `trempy`."""
     print(f"error: {error.explanation}", file=sys.stderr)
     is_usage = isinstance(error, ConfigurationError) and not isinstance(error, PreflightError)
     raise SystemExit(WRONG_SETTINGS if is_usage else FAILED) from error
@@ -79,6 +81,12 @@ def run_check(task: ReplicationTask, endpoints: TaskEndpoints, _: Namespace) -> 
 def run_status(task: ReplicationTask, endpoints: TaskEndpoints, _: Namespace) -> Any:
     """Run status."""
     return status(task, **endpoints.for_job(task))
+
+
+@_command
+def run_monitor(task: ReplicationTask, endpoints: TaskEndpoints, _: Namespace) -> Any:
+    """Run monitor; what needs attention makes the exit code 1."""
+    return monitor(task, **endpoints.for_job(task))
 
 
 @_command
@@ -233,4 +241,4 @@ def run_suggest(arguments: Namespace) -> None:
         if arguments.save and (arguments.yes or confirm(f"Save as the task {report['task_name']}? [y/N] ")):
             print(f"saved as Variable {save_settings(report['settings'])}", file=sys.stderr)
     except TrempyError as error:
-        _fail(error)
+        fail(error)

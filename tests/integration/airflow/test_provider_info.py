@@ -11,6 +11,7 @@ from airflow.providers_manager import ProvidersManager
 from airflow.sdk.providers_manager_runtime import ProvidersManagerTaskRuntime
 
 from trempy_provider import get_provider_info
+from trempy_provider.cli.arguments import _COMMANDS
 from trempy_provider.hooks.rabbitmq import EXTRAS
 from trempy_provider.postgres.parameters import ALLOWED_OPTIONS
 
@@ -83,10 +84,12 @@ def test_airflow_offers_the_command_group():
     (group,) = import_string(get_provider_info()["cli"][0])()
 
     assert group.name == "trempy"
-    assert [command.name for command in group.subcommands] == [
-        "check", "status", "setup", "full-load", "refresh", "sync-sequences", "validate", "cutover",
-        "reload", "dead-letters", "skip", "suggest", "sweep", "teardown",
-    ]  # fmt: skip
+    assert {command.name for command in group.subcommands} == {
+        *_COMMANDS,
+        "dead-letters",
+        "suggest",
+        "schema",
+    }
     (letters,) = [command for command in group.subcommands if command.name == "dead-letters"]
     assert [command.name for command in letters.subcommands] == ["list", "show", "replay", "discard"]
 
@@ -102,3 +105,4 @@ def test_airflow_parses_the_commands_of_the_group():
 
     assert (arguments.task_name, arguments.message_ids) == ("shop", ["3-1", "3-2"])
     assert parser.parse_args(["trempy", "skip", "shop", "--none"]).none
+    assert parser.parse_args(["trempy", "run", "shop", "--for", "2.5"]).seconds == 2.5
