@@ -104,10 +104,12 @@ def test_dag_scheduled_on_two_tables_runs_when_both_are_loaded_and_when_a_lease_
             assert run["state"] == "success", shop.explain("trempy_example_on_assets", run["dag_run_id"])
         return runs
 
-    shop.run("trempy_shop_full_load", {"tables": ["shop.orders", "shop.customers"]})
+    shop.run("trempy_shop_full_load", {"tables": ["shop.orders", "shop.customers", "shop.products"]})
     (loaded,) = wait_until(runs, timeout_seconds=60, what="the run after the load")
+    shop.pair.target_admin.execute("alter table shop.products add check (price >= 0)")
+    shop.pair.source_admin.execute("update shop.products set price = -1 where id = 1")
     shop.change("a lease")
-    shop.start_cdc("shop")
+    dag_id, run_id = shop.start_cdc("shop")
     (changed, _) = wait_until(
         lambda: (found := runs()) and len(found) > 1 and found[:2], timeout_seconds=120, what="the second run"
     )
@@ -117,6 +119,9 @@ def test_dag_scheduled_on_two_tables_runs_when_both_are_loaded_and_when_a_lease_
     assert loaded["run_type"] == changed["run_type"] == "asset_triggered"
     assert (orders["insert_count"], orders["delete_count"], customers["update_count"]) == (50, 1, 10)
     assert orders["end_lsn"] == customers["end_lsn"]
+    log = shop.api.get(f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/apply/logs/1")["content"]
+    transactions = {entry["transaction_id"] for entry in log if "transaction_id" in entry}
+    assert transactions == {shop.pair.target.fetch_value("select transaction_id from trempy.apply_errors")}
 
 
 def test_task_that_only_loads_is_loaded_from_one_snapshot_and_again_by_each_run(shop, task_name):
