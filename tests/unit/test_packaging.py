@@ -76,7 +76,9 @@ def test_installed_distribution_offers_provider_and_command() -> None:
 def test_every_file_that_is_no_code_is_packaged() -> None:
     patterns = read_setup()["options.package_data"]["trempy_provider"].split()
     packaged = {path for pattern in patterns for path in (ROOT / "trempy_provider").glob(pattern)}
-    texts = (path for ending in ("*.sql", "*.txt") for path in (ROOT / "trempy_provider").rglob(ending))
+    texts = (
+        path for ending in ("*.sql", "*.txt", "*.json") for path in (ROOT / "trempy_provider").rglob(ending)
+    )
     page = (ROOT / "trempy_provider/plugins/page").rglob("*.*")
     wanted = {*texts, *page, ROOT / "trempy_provider/py.typed"}
 

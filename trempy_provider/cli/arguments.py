@@ -71,7 +71,10 @@ def argument_parser() -> argparse.ArgumentParser:
         _add_command(commands, name, text, add_options)
     _add_dead_letters(commands)
     _add_suggest(commands)
-    commands.add_parser("schema", help="print the JSON Schema of the settings", allow_abbrev=False)
+    schema = commands.add_parser("schema", help="print the JSON Schema of the settings", allow_abbrev=False)
+    schema.add_argument(
+        "--messages", action="store_true", help="of messages with message_format json instead"
+    )
     return parser
 
 

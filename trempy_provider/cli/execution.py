@@ -16,6 +16,7 @@ from trempy_provider.cli.stopping import watch_parent
 from trempy_provider.config.schema import task_json_schema
 from trempy_provider.errors import TrempyError
 from trempy_provider.jobs.lease import StopSignal
+from trempy_provider.replication import wire_json
 
 # By name, since each imports the jobs it needs, and some take long to import.
 _COMMANDS: Mapping[str, tuple[str, str]] = {
@@ -44,7 +45,8 @@ _COMMANDS: Mapping[str, tuple[str, str]] = {
 def execute(arguments: Namespace, stop: StopSignal) -> int:
     """Run the command, print what comes of it, and return the exit code."""
     if arguments.command == "schema":
-        _print(json.dumps(task_json_schema(), indent=2))
+        schema = wire_json.json_schema() if arguments.messages else task_json_schema()
+        _print(json.dumps(schema, indent=2))
         return DONE
     _set_up_logging(verbose=arguments.verbose)
     try:

@@ -34,6 +34,13 @@ class ApplyModeName(Choice):
     SCD2 = "scd2"
 
 
+class MessageFormat(Choice):
+    """The form in which batches travel through the broker."""
+
+    BINARY = "binary"
+    JSON = "json"
+
+
 class SchemaEvolution(Choice):
     """The answer to a changed column on the source."""
 

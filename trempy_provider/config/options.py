@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 from trempy_provider.config.choices import (
     ApplyModeName,
     DeadLetterPolicy,
+    MessageFormat,
     OriginPolicy,
     ReplicationType,
     SchemaEvolution,
@@ -132,6 +133,11 @@ class CdcOptions(SettingsModel):
     )
     batch_max_age_seconds: float = Field(
         default=1.0, strict=True, gt=0, le=3600, description="Age at which a batch is published."
+    )
+    message_format: MessageFormat = Field(
+        default=MessageFormat.BINARY,
+        description="The form of messages: PostgreSQL's own, or JSON for others who read the exchange too, "
+        "which costs more time and bytes.",
     )
     prefetch_count: int = Field(
         default=2, strict=True, ge=1, le=65535, description="Unacknowledged messages the broker may hand out."

@@ -126,7 +126,7 @@ class _Apply:
         ahead: ReadAhead,
         deliveries: DeliveryApplier,
     ) -> EndReason:
-        starving = Starving(session, metadata, self._task.task_name, broker=self._broker)
+        starving = Starving(session, metadata, self._task, broker=self._broker)
         active_at = time.monotonic()
         while True:
             reason = self._end_reason(session, metadata, idle_for_seconds=time.monotonic() - active_at)

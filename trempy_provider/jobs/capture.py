@@ -23,6 +23,7 @@ from itertools import groupby
 from typing import Any, cast
 
 from trempy_provider.broker.base import Broker
+from trempy_provider.config.choices import MessageFormat
 from trempy_provider.config.masks import mask_entries
 from trempy_provider.config.task import ReplicationTask
 from trempy_provider.errors import RetryPolicy, SlotInUseError, StoppedError, TrempyError
@@ -47,6 +48,7 @@ from trempy_provider.postgres.stream import ChangeStream, Keepalive, open_stream
 from trempy_provider.replication.batch_builder import BatchBuilder
 from trempy_provider.replication.batches import Batch, BatchLimits, PublishedCommit
 from trempy_provider.replication.changes import datetime_of
+from trempy_provider.replication.json_sizes import json_measure
 from trempy_provider.replication.lsn import NO_LSN, Lsn
 
 logger = logging.getLogger(__name__)
@@ -181,6 +183,7 @@ class _Capture:
             leaves_out_replicated=task.captures_local_only,
             awaited=point.awaited,
             masks_of=masks_of,
+            measure_of=json_measure if task.cdc.message_format is MessageFormat.JSON else None,
         )
         self._server_waits = False
         self._backlog = Backlog(self._applied_lsn)
@@ -302,7 +305,7 @@ class _Capture:
         batch = self._facts.with_new_labels(batch)
         if batch.is_complete:
             self._last_commit = PublishedCommit(batch.end_lsn, batch.committed_at)
-        message = replace(message_of(batch), token=self._last_commit)
+        message = replace(message_of(batch, self._task.cdc.message_format), token=self._last_commit)
         while not self._publisher.wait_for_room(timeout_seconds=_ROOM_SECONDS):
             self._stream.keep_alive()
             stop.raise_if_set()

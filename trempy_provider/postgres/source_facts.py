@@ -9,7 +9,6 @@ The catalog may be newer than the stream: facts hold for the moment at `lsn`, no
 
 from __future__ import annotations
 
-import json
 import zlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -19,7 +18,13 @@ from trempy_provider.errors import WireFormatError
 from trempy_provider.postgres.tables import Column, QualifiedName
 from trempy_provider.postgres.types import UserType
 from trempy_provider.replication.lsn import Lsn
-from trempy_provider.replication.table_facts import decode_facts, encode_facts, is_facts
+from trempy_provider.replication.table_facts import (
+    decode_facts,
+    encode_facts,
+    is_facts,
+    pack_facts,
+    unpack_facts,
+)
 
 _VERSION = 1
 _USUAL = Column(name="", position=0, type_oid=0, type_name="", base_type_oid=0, type_schema="")
@@ -78,9 +83,8 @@ class SourceFacts:
 
 
 def facts_payload(facts: SourceFacts) -> bytes:
-    """Return facts as a payload: JSON, compressed, because every batch that has changes of a table has it."""
-    content = json.dumps(_as_json(facts), separators=(",", ":"), ensure_ascii=False).encode()
-    return encode_facts(facts.oid, facts.lsn, zlib.compress(content))
+    """Return facts as a payload."""
+    return encode_facts(facts.oid, facts.lsn, pack_facts(_as_json(facts)))
 
 
 def read_facts_payload(payload: bytes) -> SourceFacts | None:
@@ -89,7 +93,7 @@ def read_facts_payload(payload: bytes) -> SourceFacts | None:
         return None
     lsn, content = decode_facts(payload)
     try:
-        return _facts(json.loads(zlib.decompress(content)), lsn)
+        return _facts(unpack_facts(content), lsn)
     except (ValueError, TypeError, KeyError, AttributeError, zlib.error) as error:
         raise WireFormatError("a table's facts are not readable") from error
 

@@ -22,8 +22,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import count
 
 from trempy_provider.errors import ProtocolError, SlotLostError
-from trempy_provider.replication import pgoutput
+from trempy_provider.replication import json_sizes, pgoutput
 from trempy_provider.replication.batches import Batch, BatchLimits, Chunk, ChunkEnd, PublishedCommit
+from trempy_provider.replication.json_sizes import MeasureOf
 from trempy_provider.replication.lsn import NO_LSN, Lsn
 from trempy_provider.replication.masking import MasksOf, no_masks
 from trempy_provider.replication.messages import (
@@ -41,6 +42,7 @@ from trempy_provider.replication.open_transactions import (
     refuse_nesting,
 )
 from trempy_provider.replication.payload_buffers import (
+    BOUNDS_BYTES,
     Contents,
     Description,
     TransactionBuffer,
@@ -60,6 +62,7 @@ class BatchBuilder:
     With `leaves_out_replicated`, transactions that the source received by replication are left out.
     `read_facts` tells of a table what is to stand before its description.
     `awaited` is a transaction that was published before and has to come again.
+    With `measure_of`, batches are as large as changes are in JSON messages.
     """
 
     def __init__(
@@ -73,6 +76,7 @@ class BatchBuilder:
         read_facts: ReadFacts | None = None,
         awaited: PublishedCommit | None = None,
         masks_of: MasksOf = no_masks,
+        measure_of: MeasureOf | None = None,
     ) -> None:
         self._task_name = task_name
         self._session_number = session_number
@@ -82,8 +86,9 @@ class BatchBuilder:
         self._awaited = awaited
         self._sequence = count()
         self._last_end_lsn = previous_lsn
-        self._descriptions = Descriptions(masks_of)
-        self._whole = WholeTransactions()
+        self._descriptions = Descriptions(masks_of, measure_of)
+        self._bounds_bytes = BOUNDS_BYTES if measure_of is None else json_sizes.BOUNDS_BYTES
+        self._whole = WholeTransactions(self._bounds_bytes)
         self._open: OpenTransaction | None = None  # between Begin and Commit
         self._segment: OpenTransaction | None = None  # between Stream Start and Stream Stop
         self._in_progress = TransactionsInProgress()
@@ -164,7 +169,7 @@ class BatchBuilder:
         if self._open is not None:
             return self._continue(self._open, changes, oids=oids, size_bytes=size_bytes)
         descriptions = self._descriptions.committed(oids)
-        if len(descriptions) < len(oids) or _any_masked(descriptions.values()):
+        if len(descriptions) < len(oids) or _any_looked_at(descriptions.values()):
             return False
         size_of_all = size_bytes + self._whole.missing_bytes(descriptions)
         if self._whole.would_be_full(self._limits, change_count=len(changes), size_bytes=size_of_all):
@@ -181,7 +186,7 @@ class BatchBuilder:
             buffer.change_count + len(changes) >= limits.max_rows
             or buffer.size_bytes + size_bytes >= limits.max_bytes
         )
-        if is_over or _any_masked([self._descriptions.use(transaction, oid) for oid in sorted(oids)]):
+        if is_over or _any_looked_at([self._descriptions.use(transaction, oid) for oid in sorted(oids)]):
             return False
         if not transaction.is_left_out:
             buffer.append_changes(changes, size_bytes=size_bytes)
@@ -192,7 +197,7 @@ class BatchBuilder:
         whole = self._whole
         if whole.first is None or whole.last is None:
             return None
-        self._whole = WholeTransactions()
+        self._whole = WholeTransactions(self._bounds_bytes)
         first, (last, commit) = whole.first, whole.last
         return self._batch(
             Contents(tuple(whole.payloads), whole.change_count),
@@ -217,7 +222,8 @@ class BatchBuilder:
         description = transaction.buffer.described.get(oid) or self._descriptions.use(transaction, oid)
         if description.masks is not None:
             payload = description.masks.applied_to(payload)
-        return self._append(transaction, payload, xid)
+        size_bytes = len(payload) if description.measure is None else description.measure(payload)
+        return self._append(transaction, payload, xid, size_bytes=size_bytes)
 
     def _add_truncate(self, payload: bytes) -> list[Batch]:
         transaction, xid, payload = self._placed(payload)
@@ -227,7 +233,7 @@ class BatchBuilder:
             raise ProtocolError("a truncate names no relation")
         for oid in message.relation_oids:
             self._descriptions.use(transaction, oid)
-        return self._append(transaction, payload, xid)
+        return self._append(transaction, payload, xid, size_bytes=len(payload))
 
     def _placed(self, payload: bytes) -> tuple[OpenTransaction, int | None, bytes]:
         """Return the transaction of a payload, its subtransaction, and the payload without that."""
@@ -237,10 +243,12 @@ class BatchBuilder:
             raise ProtocolError(f"pgoutput message {payload[:1]!r} arrived outside a transaction")
         return self._open, None, payload
 
-    def _append(self, transaction: OpenTransaction, payload: bytes, xid: int | None) -> list[Batch]:
+    def _append(
+        self, transaction: OpenTransaction, payload: bytes, xid: int | None, *, size_bytes: int
+    ) -> list[Batch]:
         if transaction.is_left_out:
             return []
-        transaction.buffer.append_change(payload, xid)
+        transaction.buffer.append_change(payload, xid, size_bytes=size_bytes)
         return self._cut_if_full(transaction)
 
     def _describe(self, payload: bytes) -> list[Batch]:
@@ -427,5 +435,5 @@ class BatchBuilder:
         )
 
 
-def _any_masked(descriptions: Iterable[Description]) -> bool:
-    return any(description.masks is not None for description in descriptions)
+def _any_looked_at(descriptions: Iterable[Description]) -> bool:
+    return any(d.masks is not None or d.measure is not None for d in descriptions)

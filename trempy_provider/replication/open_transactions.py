@@ -9,6 +9,7 @@ from itertools import count
 from trempy_provider.errors import ProtocolError
 from trempy_provider.replication import pgoutput
 from trempy_provider.replication.batches import BatchLimits
+from trempy_provider.replication.json_sizes import MeasureOf
 from trempy_provider.replication.masking import MasksOf, masked_relation, no_masks
 from trempy_provider.replication.messages import Begin, Relation
 from trempy_provider.replication.payload_buffers import Description, TransactionBuffer
@@ -44,8 +45,9 @@ class Descriptions:
     One that came in a transaction in progress is that transaction's own until it commits.
     """
 
-    def __init__(self, masks_of: MasksOf = no_masks) -> None:
+    def __init__(self, masks_of: MasksOf = no_masks, measure_of: MeasureOf | None = None) -> None:
         self._masks_of = masks_of
+        self._measure_of = measure_of
         self._committed: dict[int, Description] = {}
         self._types: list[bytes] = []
         self._arrivals = count()
@@ -60,7 +62,8 @@ class Descriptions:
         assert isinstance(relation, Relation)
         oid = relation.oid
         payload, masks = masked_relation(payload, relation, self._masks_of(relation))
-        description = Description((*self._types, payload), next(self._arrivals), masks)
+        measure = None if self._measure_of is None else self._measure_of(relation)
+        description = Description((*self._types, payload), next(self._arrivals), masks, measure)
         self._types = []
         transaction.descriptions[oid] = description
         if not transaction.is_left_out:

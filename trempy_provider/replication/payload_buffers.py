@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from trempy_provider.replication.batches import BatchLimits, is_description
+from trempy_provider.replication.json_sizes import Measure
 from trempy_provider.replication.masking import ColumnMasks
 from trempy_provider.replication.messages import Begin, Commit
 from trempy_provider.replication.pgoutput import decode, encode_begin, encode_commit
 from trempy_provider.replication.table_facts import with_corrected_facts
 
 _REMEMBERED_XID_BYTES = 64
-_BOUNDS_BYTES = 47  # of a Begin and a Commit
+BOUNDS_BYTES = 47  # of a Begin and a Commit
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -20,11 +21,13 @@ class Description:
     """The payloads that describe a relation (types first), and where in the stream they came.
 
     `masks` is what masks its changes; None: nothing is masked.
+    `measure` tells how many bytes a change takes in a message; None: as many as it has.
     """
 
     payloads: tuple[bytes, ...]
     arrival: int
     masks: ColumnMasks | None = None
+    measure: Measure | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +62,7 @@ class TransactionBuffer:
         """Note that the payloads use a relation described before them."""
         self.prelude[oid] = self.described[oid] = description
 
-    def append_change(self, payload: bytes, xid: int | None) -> None:
+    def append_change(self, payload: bytes, xid: int | None, *, size_bytes: int) -> None:
         """Append a change, made by subtransaction `xid` of a transaction in progress."""
         if xid != self._xid:
             assert xid is not None
@@ -67,7 +70,7 @@ class TransactionBuffer:
             self._runs.append((len(self.payloads), xid))
             self.size_bytes += _REMEMBERED_XID_BYTES
         self.payloads.append(payload)
-        self.size_bytes += len(payload)
+        self.size_bytes += size_bytes
         self.change_count += 1
 
     def append_changes(self, payloads: Sequence[bytes], *, size_bytes: int) -> None:
@@ -122,6 +125,7 @@ class TransactionBuffer:
 class WholeTransactions:
     """Committed transactions that will be published in one batch; `first` begins it, `last` is its last."""
 
+    bounds_bytes: int = BOUNDS_BYTES
     payloads: list[bytes] = field(default_factory=list)
     change_count: int = 0
     size_bytes: int = 0
@@ -138,7 +142,7 @@ class WholeTransactions:
         self.payloads.append(encode_begin(begin))
         self.payloads += contents.payloads
         self.payloads.append(encode_commit(commit))
-        self.size_bytes += buffer.size_bytes + _BOUNDS_BYTES
+        self.size_bytes += buffer.size_bytes + self.bounds_bytes
         self.change_count += contents.change_count
         self._note(1, begin, (begin, commit))
 

@@ -7,8 +7,12 @@ may have to wait for the transaction's locks; so nothing is told until it commit
 
 from __future__ import annotations
 
+import json
+import zlib
 from collections.abc import Iterable, Mapping
-from typing import Protocol
+from typing import Any, Protocol
+
+import orjson
 
 from trempy_provider.replication import pgoutput
 from trempy_provider.replication.lsn import NO_LSN, Lsn
@@ -18,6 +22,7 @@ _PREFIX = "trempy.table."
 _LSN_START = 2
 _PREFIX_START = 10  # after the message's marker, flags and LSN
 _NUMBER_START = _PREFIX_START + len(_PREFIX)
+_OID_MAX = 2**32 - 1
 
 
 class ReadFacts(Protocol):
@@ -31,6 +36,34 @@ def encode_facts(oid: int, lsn: Lsn, content: bytes) -> bytes:
     """Return facts of a table as a payload; they were read where the WAL was at `lsn`."""
     message = LogicalMessage(is_transactional=True, lsn=lsn, prefix=f"{_PREFIX}{oid}", content=content)
     return pgoutput.encode_logical_message(message)
+
+
+def pack_facts(facts: Any) -> bytes:
+    """Return JSON values as the content of facts: compressed, because every batch has them of its tables."""
+    return zlib.compress(json.dumps(facts, separators=(",", ":"), ensure_ascii=False).encode())
+
+
+def unpack_facts(content: bytes) -> Any:
+    """Return the JSON values in the content of facts; raise ValueError or zlib.error when there are none."""
+    return orjson.loads(zlib.decompress(content))
+
+
+def facts_of(payload: bytes) -> tuple[int, Any] | None:
+    """Return the table's OID and the JSON values in a payload, None for one that `facts_from` cannot make."""
+    if not is_facts(payload):
+        return None
+    try:
+        oid = _oid(payload)
+        lsn, content = decode_facts(payload)
+        facts = unpack_facts(content) if content else None
+    except (ValueError, zlib.error):
+        return None
+    return (oid, facts) if oid <= _OID_MAX and facts_from(oid, lsn, facts) == payload else None
+
+
+def facts_from(oid: int, lsn: Lsn, facts: Any) -> bytes:
+    """Return JSON values as a payload; None stands for facts that are to be told."""
+    return encode_facts(oid, lsn, b"" if facts is None else pack_facts(facts))
 
 
 def facts_to_be_told(oid: int) -> bytes:

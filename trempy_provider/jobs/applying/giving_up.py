@@ -32,6 +32,7 @@ from trempy_provider.postgres.dead_letters import (
 from trempy_provider.postgres.held_chunks import delete_chunks, read_transaction
 from trempy_provider.postgres.session import Session
 from trempy_provider.postgres.translation import TargetStatementError
+from trempy_provider.replication import wire
 from trempy_provider.replication.batches import Batch
 from trempy_provider.replication.transactions import read_transactions
 
@@ -142,7 +143,7 @@ def _message(letter: Letter, failure: Failure) -> OutgoingMessage:
         "failed_transaction_id": failure.transaction_id or 0,
         "failed_at": datetime.now(timezone.utc).isoformat(),
     }
-    return OutgoingMessage(letter.body, letter.message_id, headers)
+    return OutgoingMessage(letter.body, letter.message_id, headers, wire.content_type_of(letter.body))
 
 
 def _log(task_name: str, failure: Failure, failing: TransactionPoint | None, *, goes_on: bool) -> None:

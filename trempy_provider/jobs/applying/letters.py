@@ -76,7 +76,7 @@ def letter_of_transaction(letter: Letter, commit_lsn: Lsn) -> Letter:
         "change_count": batch.change_count,
     }
     return Letter(
-        wire.encode(batch),
+        wire.encode_as(letter.body, batch),
         f"{letter.message_id}-{batch.transaction_id}",
         headers,
         batch,

@@ -15,6 +15,7 @@ from contextlib import closing
 from dataclasses import replace
 
 from trempy_provider.broker.base import Broker
+from trempy_provider.config.task import ReplicationTask
 from trempy_provider.errors import BrokerUnavailableError
 from trempy_provider.jobs.outgoing import message_of
 from trempy_provider.postgres.checkpoints import read_capture_progress, read_checkpoint
@@ -32,10 +33,11 @@ _SEND_SECONDS = 5.0
 class Starving:
     """The watch over an apply that gets no messages; the longer it gets none, the rarer it asks."""
 
-    def __init__(self, target: Session, metadata: Session, task_name: str, *, broker: Broker) -> None:
+    def __init__(self, target: Session, metadata: Session, task: ReplicationTask, *, broker: Broker) -> None:
         self._target = target
         self._metadata = metadata
-        self._task_name = task_name
+        self._task_name = task.task_name
+        self._message_format = task.cdc.message_format
         self._broker = broker
         self.fed()
 
@@ -59,7 +61,7 @@ class Starving:
     def _ask(self, published_lsn: Lsn, *, session_number: int) -> None:
         """Send an empty batch; a broker that takes none now is asked later."""
         batch = _empty_batch(self._task_name, published_lsn, session_number=session_number)
-        message = replace(message_of(batch), message_id=f"empty-{published_lsn}")
+        message = replace(message_of(batch, self._message_format), message_id=f"empty-{published_lsn}")
         try:
             with closing(self._broker.open_publisher()) as publisher:
                 if publisher.wait_for_room(timeout_seconds=_SEND_SECONDS):
