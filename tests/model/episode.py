@@ -133,6 +133,7 @@ class Episode:
         return {
             "cdc_settings": {
                 "mode": mode,
+                "message_format": random.choice(["binary", "binary", "json"]),
                 "batch_max_rows": random.choice([3, 20, 100, 10_000]),
                 "batch_max_bytes": random.choice([2_000, 100_000, 4_000_000]),
                 "prefetch_count": random.choice([1, 1, 4, 50]),

@@ -9,6 +9,7 @@ import pytest
 
 from tests.support.databases import DatabasePair
 from tests.support.replication import Replication, settings
+from trempy_provider.jobs.applying.batches import BatchApplier, ReadBatch
 
 
 @pytest.fixture
@@ -27,6 +28,20 @@ def replicate(
     yield make
     for replication in made:
         replication.teardown()
+
+
+@pytest.fixture
+def arrived(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """Collect the messages that apply takes from the broker."""
+    bodies: list[bytes] = []
+    read = BatchApplier.read
+
+    def noting(applier: BatchApplier, body: bytes) -> ReadBatch:
+        bodies.append(body)
+        return read(applier, body)
+
+    monkeypatch.setattr(BatchApplier, "read", noting)
+    return bodies
 
 
 @pytest.fixture(params=["in_order", "as_arrays"])

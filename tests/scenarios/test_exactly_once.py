@@ -155,11 +155,11 @@ def test_transaction_cut_into_chunks_and_sent_again_is_applied_once(databases, r
     insert(replication, 100)
     original, sent = capture_module.message_of, []
 
-    def dies_in_the_middle(batch):
+    def dies_in_the_middle(batch, message_format):
         sent.append(batch.chunk)
         if len(sent) == 5:
             raise BrokerUnavailableError("connection lost")
-        return original(batch)
+        return original(batch, message_format)
 
     monkeypatch.setattr(capture_module, "message_of", dies_in_the_middle)
     replication.catch_up()

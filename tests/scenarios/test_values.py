@@ -9,6 +9,7 @@ import psycopg2
 import pytest
 from psycopg2 import sql
 
+from tests.support.message_schema import assert_matches_schema
 from tests.support.type_values import (
     EXTENSION_VALUES,
     EXTENSIONS,
@@ -115,6 +116,19 @@ def test_every_type_is_equal_by_load_and_by_change(databases, replicate):
     load_and_change(databases, replicate, values)
 
 
+@pytest.mark.pg(15)
+def test_every_type_is_equal_in_json_messages(databases, replicate, arrived):
+    for side in (databases.source_admin, databases.target_admin):
+        side.execute(TYPES)
+    values = supported(databases.source, VALUES)
+
+    load_and_change(databases, replicate, values, message_format="json")
+
+    assert arrived
+    for body in arrived:
+        assert_matches_schema(body)
+
+
 @pytest.mark.pg(16, "15-18", "18-15")
 def test_types_that_travel_in_binary_are_equal_by_load_and_by_change(databases, replicate):
     values = {name: texts for name, texts in VALUES.items() if is_built_in(name)}
@@ -141,11 +155,13 @@ def is_built_in(name: str) -> bool:
     )
 
 
-def load_and_change(databases, replicate, values: Values) -> FullLoadReport:
+def load_and_change(
+    databases, replicate, values: Values, *, message_format: str = "binary"
+) -> FullLoadReport:
     """Bring all values to the target twice, by a load and by changes, and compare."""
     tables = create_tables(databases, values)
     fill(databases, values, tables, first_id=1000)
-    replication = replicate(*tables)
+    replication = replicate(*tables, task={"cdc_settings": {"message_format": message_format}})
     replication.setup()
     report = replication.load()
 

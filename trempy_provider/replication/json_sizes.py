@@ -19,12 +19,16 @@ _ESCAPE_BYTES = 5  # \u0001 in place of one byte
 
 def json_measure(relation: Relation) -> Measure:
     """Return what tells about how many bytes a change of a relation takes, rather too many than too few."""
-    names = (relation.schema_name, relation.table_name, *relation.column_names)
-    fixed = _CHANGE_BYTES + sum(len(json.dumps(name, ensure_ascii=False).encode()) for name in names)
-    fixed += _COLUMN_BYTES * len(relation.columns)
+    of_table = _CHANGE_BYTES + _name_bytes(relation.schema_name) + _name_bytes(relation.table_name)
+    of_row = sum(_COLUMN_BYTES + _name_bytes(name) for name in relation.column_names)
 
     def measure(payload: bytes) -> int:
         escaped = len(payload) - len(payload.translate(None, _ESCAPED))
-        return fixed + len(payload) + _ESCAPE_BYTES * escaped
+        row_count = 2 if payload[:1] == b"U" and payload[5:6] != b"N" else 1
+        return of_table + row_count * of_row + len(payload) + _ESCAPE_BYTES * escaped
 
     return measure
+
+
+def _name_bytes(name: str) -> int:
+    return len(json.dumps(name, ensure_ascii=False).encode())

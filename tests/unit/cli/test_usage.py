@@ -111,10 +111,11 @@ def test_wrong_uri_is_refused_without_its_password(write, capsys):
     assert "secret" not in output.err + output.out
 
 
-def test_schema_is_printed(capsys):
-    assert main(["schema"]) == 0
+@pytest.mark.parametrize(("options", "described"), [([], "task"), (["--messages"], "messages")])
+def test_schema_is_printed(capsys, options, described):
+    assert main(["schema", *options]) == 0
 
-    assert "task" in json.loads(capsys.readouterr().out)["properties"]
+    assert described in json.loads(capsys.readouterr().out)["properties"]
 
 
 def test_defect_is_told_without_a_traceback(write, capsys, monkeypatch):

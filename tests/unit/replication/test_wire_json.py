@@ -9,7 +9,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.generated_messages import LSNS, NAMES, NUMBERS_32
@@ -169,6 +169,7 @@ def changed(batch: Batch, change: Callable[[dict[str, Any]], object]) -> bytes:
     return json.dumps(fields).encode()
 
 
+@settings(max_examples=40)
 @given(batches())
 def test_batch_is_decoded_as_it_was_encoded_and_matches_the_schema(batch: Batch) -> None:
     body = wire_json.encode(batch)
@@ -392,7 +393,7 @@ def test_change_takes_no_more_bytes_than_measured(data: st.DataObject) -> None:
 
     written = json.dumps(writer.message(payload), ensure_ascii=False, separators=(",", ":")).encode()
 
-    slack = 12 * len(relation.columns)  # {"unchanged":true}
+    slack = 2 * 16 * len(relation.columns)  # {"unchanged":true}
     assert len(written) <= json_measure(relation)(payload) + slack
 
 
