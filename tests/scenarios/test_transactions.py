@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 import time
 
+import pytest
+
 from tests.support.databases import connect
 from tests.support.replication import Background
 from trempy_provider.jobs.lease import StopSignal
@@ -54,6 +56,63 @@ def test_reader_of_the_target_never_sees_half_a_transaction(databases, replicate
     reader.join()
 
     assert seen == {(4000, 40)}
+    replication.assert_equal()
+
+
+TRANSFERS = """
+create table public.accounts (id int primary key, amount int);
+create table public.ledger (n int primary key, what text);
+create table public.counter (id int primary key, n int);
+insert into public.accounts select g, 100 from generate_series(1, 40) g;
+insert into public.counter values (1, 0);
+create procedure public.transfer(count int) language plpgsql as $$
+begin
+    for step in 1..count loop
+        update public.accounts set amount = amount - 1 where id = 1 + step % 40;
+        insert into public.ledger values (step, repeat('x', step % 7));
+        update public.accounts set amount = amount + 1 where id = 1 + (step * 7 + 3) % 40;
+        update public.counter set n = n + 1;
+        commit;
+    end loop;
+end $$;
+"""
+SEEN = """
+select (select sum(amount) from public.accounts), (select count(*) from public.ledger),
+    (select coalesce(max(n), 0) from public.ledger), (select n from public.counter)
+"""
+
+
+@pytest.mark.parametrize("merges", [True, False], ids=["merged", "each by itself"])
+@pytest.mark.usefixtures("way")
+def test_reader_never_sees_half_of_merged_transactions(databases, replicate, merges):
+    databases.source_admin.execute(TRANSFERS)
+    cdc = {"batch_max_rows": 100, "merge_transactions": merges}
+    replication = replicate("public.accounts", "public.ledger", "public.counter", task={"cdc_settings": cdc})
+    replication.setup()
+    replication.load()
+    databases.source_admin.execute("call public.transfer(300)")
+    replication.capture()
+    seen, done = set(), threading.Event()
+
+    def read() -> None:
+        with connect(databases.target_admin_uri) as connection, connection.cursor() as cursor:
+            while not done.is_set():
+                cursor.execute(SEEN)
+                seen.add(cursor.fetchone())
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    applied = replication.apply()
+    done.set()
+    reader.join()
+
+    assert {(amount, count == last == counter) for amount, count, last, counter in seen} == {(4000, True)}
+    assert applied.transaction_count == 300
+    assert applied.batch_count < 30
+    if merges:
+        assert len(seen) <= 1 + applied.batch_count
+    else:
+        assert databases.target.fetch_value("select count(distinct xmin::text) from public.ledger") == 300
     replication.assert_equal()
 
 

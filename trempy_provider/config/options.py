@@ -134,6 +134,11 @@ class CdcOptions(SettingsModel):
     batch_max_age_seconds: float = Field(
         default=1.0, strict=True, gt=0, le=3600, description="Age at which a batch is published."
     )
+    merge_transactions: Flag = Field(
+        default=True,
+        description="Whether transactions of the source that arrive together are applied in one of the "
+        "target; otherwise each is applied in one of its own, which is slower.",
+    )
     message_format: MessageFormat = Field(
         default=MessageFormat.BINARY,
         description="The form of messages: PostgreSQL's own, or JSON for others who read the exchange too, "

@@ -1,7 +1,8 @@
 """Apply what the broker delivers: up to three attempts each, dead letters taken back in order.
 
 What passes by itself is waited out and is no attempt.
-The second and third attempt go transaction by transaction; what fails in all of them is given up.
+The second and third attempt go transaction by transaction, as do all of a task that merges none; what fails
+in all of them is given up.
 """
 
 from __future__ import annotations
@@ -134,7 +135,7 @@ class DeliveryApplier:
     def _settle(
         self, delivery: Delivery, read: ReadBatch | None, *, is_dead_letter: bool = False
     ) -> TrempyError | None:
-        failure_count, singly = 0, False
+        failure_count, singly = 0, not self._task.cdc.merge_transactions
         while (failure := self._attempt(delivery, read, singly=singly)) is not None:
             failure_count, singly = failure_count + 1, True
             if failure_count < ATTEMPT_LIMIT:
