@@ -8,7 +8,7 @@ from benchmarks.costs import CpuShares
 from benchmarks.equality import assert_equal
 from benchmarks.figures import Comparison, Finding
 from benchmarks.marker import CREATE_MARKER, MARKER_TABLE, set_marker
-from benchmarks.native import NativeReplication
+from benchmarks.native import NativeReplication, make_same_tables
 from benchmarks.product import Product
 from benchmarks.stage import Stage
 from benchmarks.workloads import WORKLOADS, Workload
@@ -101,20 +101,7 @@ def _prepare_native(
     databases: DatabasePair, other: DatabasePair, tables: tuple[str, ...]
 ) -> NativeReplication:
     target = other.target_superuser
-    _copy_schema(databases.target_superuser, target, tables)
+    make_same_tables(databases.target_superuser, target, tables)
     native = NativeReplication(databases, target, tables=", ".join(tables))
     native.start()
     return native
-
-
-def _copy_schema(made: Database, target: Database, tables: tuple[str, ...]) -> None:
-    """Make the same tables as the product has made."""
-    target.execute("create schema bench")
-    for table in tables:
-        columns = made.fetch_value(
-            "select string_agg(format('%%I %%s%%s', attname, format_type(atttypid, atttypmod),"
-            " case when attnotnull then ' not null' else '' end), ', ' order by attnum)"
-            " from pg_attribute where attrelid = %s::regclass and attnum > 0 and not attisdropped",
-            (table,),
-        )
-        target.execute(f"create table {table} ({columns}, primary key (id))")

@@ -25,15 +25,17 @@ def set_marker(owner: Database, number: int) -> None:
     owner.execute("update bench.marker set n = %s", (number,))
 
 
-def wait_for_marker(uri: str, number: int, *, check: Callable[[], None] = lambda: None) -> None:
-    """Wait until the marker's number is in a database; `check` is called now and then."""
+def wait_for_marker(
+    uri: str, number: int, *, table: str = MARKER_TABLE, check: Callable[[], None] = lambda: None
+) -> None:
+    """Wait until the marker's number is in a database, in its latest version; `check` is called now and then."""
     connection = psycopg2.connect(uri)
     connection.autocommit = True
     deadline = time.monotonic() + _TIMEOUT_SECONDS
     try:
         with connection.cursor() as cursor:
             while True:
-                cursor.execute("select n from bench.marker")
+                cursor.execute(f"select max(n) from {table}")
                 if cursor.fetchone() == (number,):
                     return
                 check()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 from benchmarks.costs import CpuShares, measure_cpu
@@ -41,6 +43,15 @@ class NativeReplication:
         self.disable()
         return seconds, shares
 
+    @contextmanager
+    def following(self) -> Iterator[None]:
+        """Let the worker run beside the block."""
+        self.enable()
+        try:
+            yield
+        finally:
+            self.disable()
+
     def enable(self) -> None:
         """Let the worker run."""
         self._target.execute(f"alter subscription {_NAME} enable")
@@ -68,6 +79,19 @@ class NativeReplication:
         return not self._target.fetch_value(
             "select count(*) from pg_subscription_rel where srsubstate <> 'r'"
         )
+
+
+def make_same_tables(made: Database, target: Database, tables: Sequence[str]) -> None:
+    """Make the same tables as the product has made."""
+    target.execute("create schema bench")
+    for table in tables:
+        columns = made.fetch_value(
+            "select string_agg(format('%%I %%s%%s', attname, format_type(atttypid, atttypmod),"
+            " case when attnotnull then ' not null' else '' end), ', ' order by attnum)"
+            " from pg_attribute where attrelid = %s::regclass and attnum > 0 and not attisdropped",
+            (table,),
+        )
+        target.execute(f"create table {table} ({columns}, primary key (id))")
 
 
 def _conninfo(uri: str) -> str:

@@ -20,6 +20,9 @@ SERVER_SETTINGS = {
     "checkpoint_timeout": "15min",
     "maintenance_work_mem": "256MB",
     "max_worker_processes": "16",
+    "max_connections": "500",
+    "max_replication_slots": "100",
+    "max_wal_senders": "100",
     "autovacuum_naptime": "10s",
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from benchmarks.stage import Stage
 from tests.support.databases import Database
@@ -36,9 +37,8 @@ def base_rows(rows: int, scale: float) -> int:
     return max(int(rows * min(scale, 1.0)), min(rows, 10_000))
 
 
-def _tpcb(stage: Stage, owner: Database, scale: float) -> int:
-    """Four row changes in each transaction, by pgbench's own script on the tables of ours."""
-    transactions = int(100_000 * scale)
+def tpcb_script(stage: Stage, scale: float) -> Path:
+    """Write pgbench's own transaction, four row changes, for tables of ours."""
     script = stage.folder / "tpcb.sql"
     script.write_text(
         f"\\set aid random(1, {base_rows(_LARGE, scale)})\n\\set tid random(1, 100)\n\\set bid random(1, 10)\n"
@@ -49,29 +49,22 @@ def _tpcb(stage: Stage, owner: Database, scale: float) -> int:
         "insert into bench.history (tid, bid, aid, delta, at) values (:tid, :bid, :aid, :delta, now());\n"
         "end;\n"
     )
-    _pgbench(stage, owner, script, clients=4, transactions=max(transactions // 4, 1))
-    return max(transactions // 4, 1) * 4 * 4
+    return script
 
 
-def _pgbench(stage: Stage, owner: Database, script: object, *, clients: int, transactions: int) -> None:
-    command = [
-        stage.source.bin_dir / "pgbench",
-        "-n",
-        "-c",
-        clients,
-        "-j",
-        2,
-        "-t",
-        transactions,
-        "-f",
-        script,
-    ]
-    subprocess.run(
-        [*map(str, command), owner.uri],
-        check=True,
-        capture_output=True,
-        env={"PGOPTIONS": "-c synchronous_commit=off", "PATH": "/usr/bin:/bin"},
-    )
+def pgbench_command(stage: Stage, owner: Database, script: Path, *, clients: int) -> list[str]:
+    """Return how pgbench is run with a script; how long is to be added."""
+    options = ["-n", "-c", str(clients), "-j", "2", "-f", str(script)]
+    environment = ["env", "PGOPTIONS=-c synchronous_commit=off"]
+    return [*environment, str(stage.source.bin_dir / "pgbench"), *options, owner.uri]
+
+
+def _tpcb(stage: Stage, owner: Database, scale: float) -> int:
+    clients = 4
+    transactions = max(int(100_000 * scale) // clients, 1)
+    command = pgbench_command(stage, owner, tpcb_script(stage, scale), clients=clients)
+    subprocess.run([*command, "-t", str(transactions)], check=True, capture_output=True)
+    return transactions * clients * 4
 
 
 def _large_updates(_stage: Stage, owner: Database, scale: float) -> int:
@@ -169,3 +162,4 @@ WORKLOADS = {
         Workload("w", "wide rows with TOAST, half unchanged", ("bench.wide",), _WIDE, 20_000, _wide),
     )
 }
+BANK = WORKLOADS["a"]
