@@ -49,7 +49,7 @@ contracts: venv  ## check who imports whom
 docs: venv  ## build the documentation into site/, warnings as errors
 	$(BIN)/python -m mkdocs build --strict
 
-bench: venv servers  ## compare with other tools: all in 10 minutes, NAME="…" at full size (ROUNDS=5, SCALE=…)
+bench: venv servers  ## compare with other tools: all of it small, NAME="…" at full size (ROUNDS=5, SCALE=…)
 	@$(BIN)/python -m sandbox.supervise $(BIN)/python -m benchmarks $(NAME) --rounds $(or $(ROUNDS),5) \
 		$(if $(SCALE),--scale $(SCALE))
 

@@ -1,6 +1,6 @@
 """`python -m benchmarks [NAME …]`: run benchmarks; print tables, write the same as JSON.
 
-Without names all of them run, at sizes that take about ten minutes together; a benchmark that is named runs
+Without names all of them run, at small sizes; a benchmark that is named runs
 at its full size.
 """
 

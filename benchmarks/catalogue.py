@@ -33,7 +33,7 @@ class Run(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Benchmark:
-    """A benchmark, and the scale at which it takes its share of ten minutes when all of them run."""
+    """A benchmark, and its scale when all of them run."""
 
     what: str
     run: Run

@@ -13,8 +13,10 @@ It takes a second file because Airflow discards all DAGs of a file that has an e
 
 from __future__ import annotations
 
+import gc
 import logging
 from collections.abc import Iterator, Mapping, MutableMapping
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, TypeAlias
 
@@ -70,10 +72,26 @@ def build_dags(
     """
     dag_id = get_parsing_context().dag_id
     tasks = _valid_tasks() if dag_id is None else _task_of_dag(dag_id)
-    dags = {dag.dag_id: dag for task in tasks for dag in dags_of(task, default_args=default_args)}
+    with _nothing_collected():
+        dags = {dag.dag_id: dag for task in tasks for dag in dags_of(task, default_args=default_args)}
     if namespace is not None:
         namespace.update(dags)
     return dags
+
+
+@contextmanager
+def _nothing_collected() -> Iterator[None]:
+    """Keep Python from looking for garbage meanwhile: of thousands of DAGs and tasks, all stay.
+
+    It would take a fifth of the time of parsing 500 tasks.
+    """
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def raise_settings_errors() -> None:

@@ -1,10 +1,13 @@
+import gc
 import json
 import socket
+from contextlib import suppress
 
 import pytest
 from airflow.sdk import DAG
 
 from tests.integration.airflow.conftest import make_settings
+from trempy_provider import dag_factory
 from trempy_provider.config.loader import load_task
 from trempy_provider.dag_factory import build_dags, dags_of, raise_settings_errors
 from trempy_provider.errors import SettingsError
@@ -55,6 +58,25 @@ def test_each_task_gets_the_dags_of_its_type(variables):
         "trempy_changes_cutover",
         "trempy_changes_monitor",
     }
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_python_looks_for_no_garbage_while_dags_are_made_and_does_afterwards(variables, monkeypatch, fails):
+    seen = []
+
+    def dags(_task, **_):
+        seen.append(gc.isenabled())
+        if fails:
+            raise RuntimeError("no DAG")
+        return iter(())
+
+    variables.add(make_settings("both"))
+    monkeypatch.setattr(dag_factory, "dags_of", dags)
+    with suppress(RuntimeError):
+        build_dags()
+
+    assert seen == [False]
+    assert gc.isenabled()
 
 
 def test_broken_task_is_named_and_leaves_the_others_alone(variables):
