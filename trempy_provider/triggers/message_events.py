@@ -40,12 +40,19 @@ def _text_of(body: bytes) -> tuple[str, str]:
 
 def _readable(value: Any) -> Any:
     """Return a header's value, which AMQP lets be a table, a list, bytes, a decimal or a time."""
-    if isinstance(value, Mapping):
-        return {str(name): _readable(each) for name, each in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_readable(each) for each in value]
-    if value is None or isinstance(value, (bool, int)) or (isinstance(value, float) and math.isfinite(value)):
-        return value
-    if isinstance(value, bytes):
-        return _text_of(value)[0]
-    return str(value).replace("\0", "\N{REPLACEMENT CHARACTER}")
+    match value:
+        case None | bool():
+            readable: Any = value
+        case int():
+            readable = int(value)  # pika's 64-bit numbers are of a class that the triggerer cannot send
+        case float() if math.isfinite(value):
+            readable = value
+        case bytes():
+            readable = _text_of(value)[0]
+        case Mapping():
+            readable = {str(name): _readable(each) for name, each in value.items()}
+        case list() | tuple():
+            readable = [_readable(each) for each in value]
+        case _:
+            readable = str(value).replace("\0", "\N{REPLACEMENT CHARACTER}")
+    return readable

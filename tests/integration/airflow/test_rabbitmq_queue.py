@@ -170,6 +170,8 @@ def test_message_whose_event_was_not_stored_is_delivered_again(queue):
     again = asyncio.run(scenario())
 
     assert (again["body"], again["redelivered"], again["attempt"]) == ("not stored", True, 2)
+    assert again["headers"] == {"x-delivery-count": 1}
+    assert type(again["headers"]["x-delivery-count"]) is int  # the triggerer cannot send other numbers
     assert queue.count() == 0
 
 
