@@ -14,6 +14,7 @@ KILL_SECONDS = 5.0  # after that time Airflow kills a task that was asked to end
 EXAMPLES = {
     "trempy_example_full_load_by_hand",
     "trempy_example_cdc_by_hand",
+    "trempy_example_on_any_table",
     "trempy_example_on_assets",
     "trempy_example_report",
     "trempy_example_suggest",
@@ -95,8 +96,9 @@ def test_load_then_changes_through_deferrals_and_a_report_on_fresh_data(shop):
 
 def test_dag_scheduled_on_two_tables_runs_when_both_are_loaded_and_when_a_lease_has_changed_both(shop):
     shop.define_task("shop", run_duration_seconds=15)
-    shop.api.wait_for_dag("trempy_example_on_assets")
-    shop.api.unpause("trempy_example_on_assets")
+    for dag_id in ("trempy_example_on_assets", "trempy_example_on_any_table"):
+        shop.api.wait_for_dag(dag_id)
+        shop.api.unpause(dag_id)
 
     def runs():
         runs = [r for r in shop.api.dag_runs("trempy_example_on_assets") if r["state"] in FINISHED_STATES]
@@ -116,6 +118,8 @@ def test_dag_scheduled_on_two_tables_runs_when_both_are_loaded_and_when_a_lease_
 
     told = shop.api.xcom("trempy_example_on_assets", changed["dag_run_id"], "what_is_new")
     (orders,), (customers,) = told["trempy://shop/shop/orders"], told["trempy://shop/shop/customers"]
+    (any_table, *_) = shop.api.dag_runs("trempy_example_on_any_table")
+    assert any_table["run_type"] == "asset_triggered"
     assert loaded["run_type"] == changed["run_type"] == "asset_triggered"
     assert (orders["insert_count"], orders["delete_count"], customers["update_count"]) == (50, 1, 10)
     assert orders["end_lsn"] == customers["end_lsn"]
