@@ -28,7 +28,7 @@ from trempy_provider.config.schema import task_json_schema
 
 PREFIX = "/deep/airflow"
 TYPES = {".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
-SETTINGS = {
+SETTINGS: Json = {
     "task": {"task_name": "orders", "replication_type": "full_load_and_cdc", "interval_seconds": 5},
     "tables": [{"schema_name": "shop", "table_name": "orders"}],
 }

@@ -196,3 +196,26 @@ def test_what_may_not_be_read_is_told_in_its_place(page: Page, site: PageSite, w
     expect(page.get_by_role("tabpanel")).to_have_text("reading errors needs a right you lack")
     expect(page.get_by_role("alert")).to_be_hidden()
     expect(page.get_by_role("tab", name="Settings")).to_be_hidden()
+
+
+def test_dead_letter_with_several_changes_shows_the_first_of_them(
+    page: Page, site: PageSite, watch: Watch
+) -> None:
+    several = [
+        {"schema": "shop", "table": name, "operation": "insert", "row": {"id": 7}}
+        for name in ("orders", "order_lines")
+    ]
+    site.dead_letters = [dead_letter(1, changes=several, is_complete=False)]
+    site.dead_letters.append(
+        dead_letter(2, schema=None, table=None, operation=None, row=None, changes=[], problem="no message")
+    )
+
+    open_tab(page, site, "dead_letters")
+
+    letter, unreadable = page.get_by_role("row").nth(1), page.get_by_role("row").nth(2)
+    expect(letter.locator("summary")).to_have_text(
+        ["insert shop.orders: 1 columns", "insert shop.order_lines: 1 columns"]
+    )
+    expect(letter).to_contain_text("and more")
+    expect(unreadable).to_contain_text("22001 value too long; no message")
+    expect(unreadable).to_contain_text("not readable")

@@ -10,7 +10,7 @@ import { complain, tell } from "./messages.js";
 
 /** Actions on the whole task, in the order of the toolbar. */
 export const ACTIONS = {
-  full_load: { label: "Full load", explain: "Loads the tables that are not loaded yet." },
+  full_load: { label: "Full load", explain: "Loads all tables from zero, those that are loaded already, too.", danger: true },
   pause: { label: "Pause", explain: "Stops following changes. The source keeps its WAL for the task until it is resumed." },
   resume: { label: "Resume", explain: "Follows changes again, from where the task stopped." },
   refresh_tables: { label: "Refresh tables", explain: "Picks up tables that are newly named or newly match a pattern." },
@@ -29,9 +29,9 @@ export class Toolbar {
   element = h("div", { class: "toolbar", role: "toolbar", "aria-label": "Actions" });
 
   constructor(name, done) {
-    for (const [action, { label, danger }] of Object.entries(ACTIONS)) {
+    for (const [action, { label }] of Object.entries(ACTIONS)) {
       const click = () => confirmAction(name, action).then((started) => started && done());
-      const button = h("button", { type: "button", class: danger ? "danger" : null, click, disabled: true }, label);
+      const button = h("button", { type: "button", class: action === "tear_down" ? "danger" : null, click, disabled: true }, label);
       this.#buttons.set(action, button);
       this.element.append(button);
     }

@@ -51,7 +51,7 @@ async function request(method, segments, { query = {}, body }) {
     throw new ApiError(0);
   }
   const content = await answer.json().catch(() => null);
-  if (!answer.ok) throw new ApiError(answer.status, detailOf(content), content?.problems ?? []);
+  if (!answer.ok) throw new ApiError(answer.status, detailOf(content), content?.problems ?? content?.detail?.problems ?? []);
   if (content === null) throw new ApiError(answer.status, "The server's answer is no JSON");
   return content;
 }
@@ -62,12 +62,14 @@ function detailOf(content) {
   return detail?.reason ?? (typeof detail === "string" ? detail : null);
 }
 
+const PAGE_ENTRIES = 50;
+
 /** Follow `next` until so many entries of a list are there; return them and whether more exist. */
 export async function getList(segments, key, wanted) {
   const entries = [];
   let after = null;
   do {
-    const page = await get(segments, { after, limit: wanted - entries.length });
+    const page = await get(segments, { after, limit: Math.min(PAGE_ENTRIES, wanted - entries.length) });
     entries.push(...page[key]);
     after = page.next ?? null;
   } while (after !== null && entries.length < wanted);

@@ -7,7 +7,7 @@ import { getList } from "./api.js";
 import { h, nameOf, visible } from "./dom.js";
 import * as format from "./format.js";
 import { DataTable } from "./table.js";
-import { changeColumns, MoreButton } from "./tab_lists.js";
+import { changeColumns, MoreButton, tableText } from "./tab_lists.js";
 
 const WORDS = {
   replay_dead_letters: { label: "Replay", explain: "Applies the changes again, in order, and never over anything newer." },
@@ -28,12 +28,12 @@ export class DeadLettersTab {
     label: "Dead letters",
     columns: [
       ...changeColumns,
-      { key: "reason", label: "Reason", text: (row) => visible(row.reason ?? format.UNKNOWN) },
-      { key: "row", label: "Row", text: (row) => JSON.stringify(row.row), render: (row) => rowCell(row.row) },
+      { key: "reason", label: "Reason", text: (row) => visible([row.reason ?? format.UNKNOWN, row.problem].filter(Boolean).join("; ")) },
+      { key: "row", label: "Row", text: (row) => JSON.stringify([changesOf(row), row.is_complete]), render: changesCell },
       { key: "lsn", label: "LSN", text: (row) => [row.lsn, row.transaction_id].filter((one) => one !== null && one !== undefined).join(" · ") },
     ],
     key: (row) => String(row.id),
-    name: (row) => `the change of ${row.schema}.${row.table} at ${row.lsn}`,
+    name: (row) => `the change of ${tableText(row)} at ${row.lsn}`,
     sort: ["at", true],
     empty: "No dead letter.",
     tools: this.#buttons.map(({ element }) => element),
@@ -75,7 +75,7 @@ export class DeadLettersTab {
 
   async #start(action, all) {
     const letters = all ? [] : this.#letters.filter((letter) => this.#list.selected.has(String(letter.id)));
-    const chosen = letters.map((letter) => `${letter.schema}.${letter.table} ${letter.operation} ${letter.lsn}`);
+    const chosen = letters.map((letter) => `${tableText(letter)} ${format.words(letter.operation)} ${letter.lsn}`);
     const parameters = { ids: all ?? letters.map((letter) => letter.id) };
     if (await startOnChosen(this.#name, action, { ...WORDS[action], chosen, parameters })) {
       this.#list.clearSelection();
@@ -84,8 +84,21 @@ export class DeadLettersTab {
   }
 }
 
-function rowCell(row) {
-  if (!row) return h("span", { class: "muted" }, "not readable");
-  const pairs = Object.entries(row).map(([column, value]) => h("div", {}, h("dt", {}, nameOf(column)), h("dd", {}, format.cell(value))));
-  return h("details", {}, h("summary", {}, `${pairs.length} columns`), h("dl", { class: "row" }, pairs));
+/** A letter may hold several changes; the first of them are shown. */
+function changesOf(letter) {
+  return letter.changes ?? (letter.row ? [letter] : []);
+}
+
+function changesCell(letter) {
+  const changes = changesOf(letter);
+  if (!changes.length) return h("span", { class: "muted" }, "not readable");
+  const shown = changes.map((change) => rowDetails(change, changes.length > 1));
+  return h("div", {}, shown, letter.is_complete === false ? h("div", { class: "muted" }, "and more") : null);
+}
+
+function rowDetails(change, isOneOfMany) {
+  const columns = Object.entries(change.row ?? {});
+  const pairs = columns.map(([column, value]) => h("div", {}, h("dt", {}, nameOf(column)), h("dd", {}, format.cell(value))));
+  const place = isOneOfMany ? `${format.words(change.operation)} ${tableText(change)}: ` : "";
+  return h("details", {}, h("summary", {}, nameOf(`${place}${columns.length} columns`)), h("dl", { class: "row" }, pairs));
 }

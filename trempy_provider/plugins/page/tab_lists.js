@@ -10,10 +10,15 @@ import { DataTable } from "./table.js";
 const BATCHES = 200;
 export const STEP = 100;
 
+/** The table of a change; a change that cannot be read tells none. */
+export function tableText(row) {
+  return row.table === null ? format.UNKNOWN : `${row.schema}.${row.table}`;
+}
+
 const timeColumn = { key: "at", label: "Time", text: (row) => format.time(row.at), sort: (row) => row.at };
 export const changeColumns = [
   timeColumn,
-  { key: "table", label: "Table", text: (row) => `${row.schema}.${row.table}`, render: (row) => nameOf(`${row.schema}.${row.table}`) },
+  { key: "table", label: "Table", text: tableText, render: (row) => nameOf(tableText(row)) },
   { key: "operation", label: "Operation", text: (row) => format.words(row.operation) },
 ];
 

@@ -31,7 +31,9 @@ export class SettingsTab {
       ask: (text) => send("POST", ["tasks", this.name, "settings", "check"], { text }),
       settled: (editor) => this.#settled(editor),
     });
-    const where = h("p", { class: "muted" }, "Kept in the Variable ", nameOf(stored.variable), stored.can_edit ? "." : ". You lack the right to change it.");
+    const place = stored.variable ? ["Kept in the Variable ", nameOf(stored.variable)] : ["Kept in ", nameOf(stored.origin)];
+    const reason = stored.variable ? ". You lack the right to change it." : ", which cannot be changed here.";
+    const where = h("p", { class: "muted" }, place, stored.can_edit ? "." : reason);
     this.element.replaceChildren(where, this.#editor.element, h("div", { class: "buttons sticky" }, this.#revert, this.#save));
     this.#editor.show(stored.text);
   }

@@ -16,7 +16,7 @@ const COLUMNS = [
   { key: "name", label: "Table", text: (table) => `${nameText(table)}\n${targetText(table)}\n${table.note ?? ""}`, sort: nameText, render: nameCell },
   { key: "state", label: "State", text: (table) => format.words(table.state), render: (table) => stateBadge(table.state) },
   { key: "percent", label: "Progress", numeric: true, text: progressText, sort: (table) => table.percent, render: progressCell },
-  counted("rows", "Rows"),
+  counted("rows", "Rows loaded"),
   { key: "bytes", label: "Size", numeric: true, text: (table) => format.bytes(table.bytes), sort: (table) => table.bytes },
   counted("inserts", "Inserts"),
   counted("updates", "Updates"),
