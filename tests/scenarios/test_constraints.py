@@ -11,6 +11,7 @@ import random
 import pytest
 
 from tests.scenarios.test_hand_over import writing
+from trempy_provider.postgres.tables import QualifiedName
 
 TABLES = """
 create table public.plain (id int primary key, u int unique, v int);
@@ -139,3 +140,48 @@ def test_guarded_values_move_while_tables_that_the_task_creates_are_loaded(datab
 
     replication.assert_equal()
     assert replication.metadata("select count(*) from trempy.apply_errors") == [(0,)]
+
+
+GUARDS = {
+    "of some rows": "create unique index on public.handed (u) where is_active",
+    "on an expression": "create unique index on public.handed ((u + 0))",
+    "of another operator class": "create unique index on public.handed (w text_pattern_ops)",
+    "exclusion": "alter table public.handed add exclude using gist (int4range(u, u + 1) with &&)",
+    "of a partition": "create unique index on public.handed_1 (u)",
+}
+HAND_ON = """
+do $$ begin
+    for i in 1..100 loop
+        update public.handed set u = u + 100000, w = 'moved ' || w where id = 2 * i;
+        update public.handed set u = 2 * i, w = 'w ' || 2 * i where id = 2 * i - 1;
+    end loop;
+end $$
+"""
+
+
+@pytest.mark.parametrize("guard", GUARDS)
+def test_rows_are_written_as_arrays_in_the_sources_order_under_any_unique_index(databases, replicate, guard):
+    """In the order of the key a row would take a value before another has given it away."""
+    is_partitioned = guard == "of a partition"
+    databases.source_admin.execute(
+        "create table public.handed (id int primary key, u int, w text, is_active boolean)"
+        + (" partition by range (id)" if is_partitioned else "")
+    )
+    if is_partitioned:
+        databases.source_admin.execute(
+            "create table public.handed_1 partition of public.handed for values from (0) to (1000)"
+        )
+    databases.source_admin.execute(
+        "insert into public.handed select g, g, 'w ' || g, true from generate_series(1, 200) g"
+    )
+    databases.allow_replica_role()
+    replication = replicate("public.handed")
+    replication.setup()
+    replication.load()
+    databases.target_admin.execute(GUARDS[guard])
+
+    databases.source_admin.execute(HAND_ON)
+    _, applied = replication.catch_up()
+
+    assert dict(applied.paths) == {(QualifiedName("public", "handed"), None): 200}
+    replication.assert_equal()

@@ -235,7 +235,7 @@ class _Fitting:
             kept={column.value.columns[0]: column.name for column in columns if column.position is not None},
             conditions=tuple(condition for _, condition in self._plan.conditions),
             has_key_index=_has_key_index(self._target, key),
-            has_one_unique_key=len(self._target.keys) == 1 and _has_key_index(self._target, key),
+            has_one_unique_key=self._target.unique_index_count == 1 and _has_key_index(self._target, key),
             overrides_identity=any(column.identity == _OVERRIDES_IDENTITY for column in self._target.columns),
             rows=self._target.rows,
             is_partitioned=self._target.is_partition_root,

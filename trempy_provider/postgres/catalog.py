@@ -179,6 +179,7 @@ def _table(
         *sizes,
         children,
         cascades,
+        unique_index_count,
     ) = row
     leaves = tuple(_partition(leaf) for leaf in partitions)
     pages, size_bytes, estimated_rows = _summed(leaves) if kind == "p" else sizes
@@ -197,6 +198,7 @@ def _table(
         estimated_rows=estimated_rows,
         has_inheritance_children=children,
         cascades_to_it=cascades,
+        unique_index_count=unique_index_count,
         columns=tuple(_column(column) for column in columns),
         keys=tuple(_key(key) for key in keys),
         partitions=leaves,

@@ -143,6 +143,9 @@ class Table:
     estimated_rows: int | None = None  # None: never analysed
     has_inheritance_children: bool = False
     cascades_to_it: bool = False  # in this session, deleting rows it refers to deletes its own
+    unique_index_count: int = (
+        0  # partial ones, on expressions and exclusion constraints too; the most of a partition
+    )
     columns: tuple[Column, ...] = ()
     keys: tuple[Key, ...] = ()
     partitions: tuple[Partition, ...] = field(default=(), repr=False)
