@@ -48,7 +48,7 @@ def net_rows(
 
     They come in the order of each key's first change; with `by_key`, those whose keys are next to each other
     come together, which spares the target much searching.
-    May fill values into the cells of `changes`.
+    May fill values into the cells of `changes`, and share them.
     """
     if (changes.cells.kinds == BINARY).any():
         return ExactReason.BINARY
@@ -165,7 +165,9 @@ def _last_of_each(
 
 def _filled(cells: Cells, is_first: Flags, last: Places, order: Places) -> Cells:
     """Return the cells of each key's last change; a value that was not sent is taken from the one before."""
-    taken = cells.take(order[last])
+    places = order[last]
+    is_as_it_came = len(places) == cells.kinds.shape[1] and bool((places[1:] > places[:-1]).all())
+    taken = cells if is_as_it_came else cells.take(places)  # cells of wide tables take much memory
     for column in np.flatnonzero((taken.kinds == UNCHANGED).any(axis=1)):
         is_known = (cells.kinds[column, order] != UNCHANGED) | is_first
         known = order[np.maximum.accumulate(np.where(is_known, np.arange(len(is_first)), 0))[last]]
@@ -176,7 +178,7 @@ def _filled(cells: Cells, is_first: Flags, last: Places, order: Places) -> Cells
 
 
 def without_values_of_deletes(net: NetRows, key_positions: tuple[int, ...]) -> NetRows:
-    """Return the net rows with NULL for all but the key where the row is gone."""
+    """Write NULL for all but the key where the row is gone, and return the net rows."""
     is_gone = (net.letters == DELETE) | (net.letters == CAME_AND_WENT)
     if is_gone.any():
         others = np.ones((len(net.cells.kinds), 1), np.bool_)

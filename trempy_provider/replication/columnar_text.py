@@ -36,12 +36,29 @@ class StagedText:
     counts: Counter[tuple[str, str]]
 
 
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """Bytes with all values, then the field of a NULL and the heads of lines; which head each row has."""
+
+    content: Bytes
+    null_start: int
+    head_length: int
+    head_of_row: Places
+
+    @property
+    def head_start(self) -> int:
+        """Where the first head stands."""
+        return self.null_start + len(_NULL_FIELD)
+
+
 def staged_text(net: NetRows, buffer: Bytes, *, positions: tuple[int, ...]) -> StagedText:
     """Write the columns at `positions` of all rows; a mask has `u` for each value that was not sent."""
     cells = _chosen(net.cells, positions)
     heads, head_of_row, counts = _heads(net.letters, cells)
-    source, starts, lengths = _slices(buffer, cells, heads, head_of_row)
-    return StagedText(_parts(source, starts, lengths, cells), counts)
+    constants = np.frombuffer(b"".join((_NULL_FIELD, *heads)), np.uint8)
+    head_length = len(heads[0]) if heads else 0
+    source = _Source(np.concatenate((buffer, constants)), len(buffer), head_length, head_of_row)
+    return StagedText(_parts(source, cells), counts)
 
 
 def _chosen(cells: Cells, positions: tuple[int, ...]) -> Cells:
@@ -51,18 +68,27 @@ def _chosen(cells: Cells, positions: tuple[int, ...]) -> Cells:
     return Cells(cells.kinds[chosen], cells.starts[chosen], cells.lengths[chosen])
 
 
-def _parts(source: Bytes, starts: Offsets, lengths: Offsets, cells: Cells) -> Iterator[bytes]:
+def _parts(source: _Source, cells: Cells) -> Iterator[bytes]:
     """Yield the lines; each begins with its line end, so the first byte of all is left out and one added."""
-    row_ends = np.cumsum(lengths.sum(axis=1, dtype=np.int64))
+    row_ends = np.cumsum(_line_lengths(source, cells))
     row = skipped = 0
     while row < len(row_ends):
         begin = int(row_ends[row - 1]) if row else 0
         end = max(int(np.searchsorted(row_ends, begin + _PART_BYTES)), row + 1)
         rows = slice(row, end)
         part = Cells(cells.kinds[:, rows], cells.starts[:, rows], cells.lengths[:, rows])
-        yield _lines(source, starts[rows], lengths[rows], part)[not skipped :]
+        starts, lengths = _slices(source, part, source.head_of_row[rows])
+        yield _lines(source.content, starts, lengths, part)[not skipped :]
         row, skipped = end, 1
     yield b"\n"
+
+
+def _line_lengths(source: _Source, cells: Cells) -> Places:
+    """Return the bytes of each row's line, column by column: as a matrix they would take much memory."""
+    lengths = np.full(cells.kinds.shape[1], source.head_length, np.int64)
+    for kinds, of_values in zip(cells.kinds, cells.lengths, strict=True):
+        lengths += np.where(_is_sent(kinds), of_values + 1, len(_NULL_FIELD))
+    return lengths
 
 
 def _lines(source: Bytes, starts: Offsets, lengths: Offsets, cells: Cells) -> bytes:
@@ -87,24 +113,22 @@ def _heads(letters: Bytes, cells: Cells) -> tuple[list[bytes], Places, Counter[t
     return [f"\n{text[0]}\t{text[1:]}".encode() for text in texts], head_of_row.ravel(), counts
 
 
-def _slices(
-    buffer: Bytes, cells: Cells, heads: list[bytes], head_of_row: Places
-) -> tuple[Bytes, Offsets, Offsets]:
-    """Return a source and, of shape (rows, 1 + columns), which slices of it make up the lines."""
-    is_sent = (cells.kinds != NULL) & (cells.kinds != UNCHANGED)
-    constants = b"".join((_NULL_FIELD, *heads))
-    source = np.concatenate((buffer, np.frombuffer(constants, np.uint8)))
-    source[cells.starts[is_sent] - 1] = _TAB
-    null_start, head_start = len(buffer), len(buffer) + len(_NULL_FIELD)
-    head_length = len(heads[0]) if heads else 0
-    row_count = cells.kinds.shape[1]
-    starts = np.empty((row_count, 1 + len(cells.kinds)), np.int32)
+def _slices(source: _Source, cells: Cells, head_of_row: Places) -> tuple[Offsets, Offsets]:
+    """Return, of shape (rows, 1 + columns), which slices of the source make up the lines."""
+    is_sent = _is_sent(cells.kinds)
+    source.content[cells.starts[is_sent] - 1] = _TAB
+    starts = np.empty((cells.kinds.shape[1], 1 + len(cells.kinds)), np.int32)
     lengths = np.empty_like(starts)
-    starts[:, 0] = head_start + head_of_row * head_length
-    lengths[:, 0] = head_length
-    starts[:, 1:] = np.where(is_sent, cells.starts - 1, null_start).T
+    starts[:, 0] = source.head_start + head_of_row * source.head_length
+    lengths[:, 0] = source.head_length
+    starts[:, 1:] = np.where(is_sent, cells.starts - 1, source.null_start).T
     lengths[:, 1:] = np.where(is_sent, cells.lengths + 1, len(_NULL_FIELD)).T
-    return source, starts, lengths
+    return starts, lengths
+
+
+def _is_sent(kinds: Bytes) -> Flags:
+    is_sent: Flags = (kinds != NULL) & (kinds != UNCHANGED)
+    return is_sent
 
 
 def _gathered(source: Bytes, starts: Offsets, lengths: Offsets) -> Bytes:
@@ -144,7 +168,7 @@ def _escaped(source: Bytes, starts: Offsets, lengths: Offsets, cells: Cells) -> 
             source[start : start + length].tobytes()
             for start, length in zip(row_starts, row_lengths, strict=True)
         ]
-        is_sent = (cells.kinds[:, row] != NULL) & (cells.kinds[:, row] != UNCHANGED)
+        is_sent = _is_sent(cells.kinds[:, row])
         fields = [
             b"\t" + escape(piece[1:]) if sent else piece
             for piece, sent in zip(slices[1:], is_sent, strict=True)

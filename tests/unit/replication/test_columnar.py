@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -144,6 +145,29 @@ def test_text_of_many_parts_and_long_values_is_that_of_the_exact_form():
 
     assert found is not None and wanted is not None
     assert sorted(found.body.splitlines()) == sorted(wanted.body.splitlines())
+
+
+@pytest.mark.parametrize(("step", "bytes_per_cell"), [(1, 17), (-1, 26)], ids=["ascending", "descending"])
+def test_wide_rows_of_nulls_take_little_memory(step: int, bytes_per_cell: int) -> None:
+    """A NULL takes one byte of a batch, so a batch may hold millions of them."""
+    columns, rows = 500, 2000
+    wide = make_relation(*(f"c{n}" for n in range(columns)), key=("c0",))
+    changes = [insert(wide, b"%05d" % n, *[None] * (columns - 1)) for n in range(rows)][::step]
+    payloads = [change.payload for change in changes]
+    tracemalloc.start()
+
+    table = PayloadTable(payloads)
+    net = net_rows(
+        table.row_changes(OID, column_count=columns), table.buffer, key_positions=(0,), by_key=True
+    )
+    assert not isinstance(net, ExactReason)
+    staged = staged_text(net, table.buffer, positions=tuple(range(columns)))
+    line_count = sum(part.count(b"\n") for part in staged.parts)
+
+    _, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert line_count == rows
+    assert peak_bytes < bytes_per_cell * columns * rows
 
 
 def test_updates_without_a_key_have_no_fast_form():
