@@ -21,12 +21,14 @@ from trempy_provider.cli.arguments import argument_parser
 from trempy_provider.config.reference import settings_reference_markdown
 from trempy_provider.config.schema import task_json_schema
 from trempy_provider.provider_info import PROVIDER_INFO
+from trempy_provider.replication import wire_json
 
 log = logging.getLogger("mkdocs.hooks.trempy")
 
 ROOT = Path(__file__).parents[1]
 FIGURES_MARK = "<!-- figures of README.md -->"
 SCHEMA_FILE = "reference/trempy-settings.schema.json"
+MESSAGE_SCHEMA_FILE = "reference/trempy-message.schema.json"
 PACKAGE = Path(trempy_provider.__file__).parent
 AIRFLOW_MODULES = {"operators": "Operators", "sensors": "Sensors", "triggers": "Triggers", "hooks": "Hooks"}
 API_MODULES = ("assets", "dag_factory", "errors", "config.loader")
@@ -63,6 +65,7 @@ def generated_files() -> Mapping[str, str]:
         "reference/airflow.md": _airflow_page(),
         "reference/api.md": _api_page(),
         SCHEMA_FILE: json.dumps(task_json_schema(), indent=2, ensure_ascii=False) + "\n",
+        MESSAGE_SCHEMA_FILE: json.dumps(wire_json.json_schema(), indent=2, ensure_ascii=False) + "\n",
     }
 
 
@@ -90,7 +93,9 @@ def _settings_page() -> str:
         "Unknown keys, wrong types and contradictions are refused, all at once, each with its path, what was "
         "seen and what is allowed.\n"
         f"The [JSON Schema]({Path(SCHEMA_FILE).name}) lets an editor complete and check settings while you "
-        "type; `trempy schema` prints the same.\n\n"
+        "type; `trempy schema` prints the same.\n"
+        f"[Another]({Path(MESSAGE_SCHEMA_FILE).name}) describes messages with `message_format: json`, as "
+        "`trempy schema --messages` does.\n\n"
         f"{reference}\n"
     )
 

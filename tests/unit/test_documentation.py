@@ -18,6 +18,7 @@ import yaml
 import trempy_provider
 from sandbox.documentation import (
     FIGURES_MARK,
+    MESSAGE_SCHEMA_FILE,
     SCHEMA_FILE,
     commands,
     find_fetched,
@@ -28,6 +29,7 @@ from trempy_provider.cli.arguments import argument_parser
 from trempy_provider.config.schema import task_json_schema
 from trempy_provider.errors import RetryPolicy, TrempyError
 from trempy_provider.provider_info import PROVIDER_INFO
+from trempy_provider.replication.wire_json import json_schema
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -161,6 +163,7 @@ def test_every_setting_command_and_class_has_its_place_in_the_reference() -> Non
         for module in PROVIDER_INFO[kind][0]["python-modules"]:
             assert f"::: {module}\n" in pages["reference/airflow.md"]
     assert json.loads(pages[SCHEMA_FILE]) == task_json_schema()
+    assert json.loads(pages[MESSAGE_SCHEMA_FILE]) == json_schema()
 
 
 def test_figures_are_those_of_the_readme_wherever_they_are_told() -> None:
