@@ -162,14 +162,12 @@ end $$
 @pytest.mark.parametrize("guard", GUARDS)
 def test_rows_are_written_as_arrays_in_the_sources_order_under_any_unique_index(databases, replicate, guard):
     """In the order of the key a row would take a value before another has given it away."""
+    parts = "create table public.handed_1 partition of public.handed for values from (0) to (1000)"
     is_partitioned = guard == "of a partition"
-    databases.source_admin.execute(
-        "create table public.handed (id int primary key, u int, w text, is_active boolean)"
-        + (" partition by range (id)" if is_partitioned else "")
-    )
-    if is_partitioned:
-        databases.source_admin.execute(
-            "create table public.handed_1 partition of public.handed for values from (0) to (1000)"
+    for side in (databases.source_admin, databases.target_admin):
+        side.execute(
+            "create table public.handed (id int primary key, u int, w text, is_active boolean)"
+            + (f" partition by range (id); {parts}" if is_partitioned else "")
         )
     databases.source_admin.execute(
         "insert into public.handed select g, g, 'w ' || g, true from generate_series(1, 200) g"
