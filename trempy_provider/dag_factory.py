@@ -3,6 +3,7 @@
 A task that loads existing rows gets `trempy_<task>_full_load`, one that follows changes `trempy_<task>_cdc`,
 `trempy_<task>_validate`, which compares the rows of both sides meanwhile, `trempy_<task>_cutover`, which
 says whether the target may take over, and `trempy_<task>_monitor`, which fails when the task needs attention.
+Every task has `trempy_<task>_maintenance`, a run of which does one thing that somebody asks for.
 Parsing connects to nothing: it reads Variables, and a worker that runs a task of one DAG reads that
 replication task's settings only.
 
@@ -28,6 +29,7 @@ from trempy_provider.config.dag_names import (
     CDC,
     CUTOVER,
     FULL_LOAD,
+    MAINTENANCE,
     MONITOR,
     VALIDATE,
     dag_id_of,
@@ -41,6 +43,7 @@ from trempy_provider.operators.apply import TrempyApplyOperator
 from trempy_provider.operators.capture import TrempyCaptureOperator
 from trempy_provider.operators.cutover import TrempyCutoverOperator
 from trempy_provider.operators.full_load import TrempyFullLoadOperator
+from trempy_provider.operators.maintenance import ACTIONS, SWEEP, TrempyMaintenanceOperator
 from trempy_provider.operators.monitor import TrempyMonitorOperator
 from trempy_provider.operators.setup import TrempySetupOperator
 from trempy_provider.operators.summary import TrempySummaryOperator
@@ -114,6 +117,8 @@ def dags_of(task: ReplicationTask, *, default_args: DefaultArgs = None) -> Itera
         yield cdc_dag(task, default_args)
         yield validate_dag(task, default_args)
         yield cutover_dag(task, default_args)
+    yield maintenance_dag(task, default_args)
+    if task.captures_changes:
         yield monitor_dag(task, default_args)
 
 
@@ -228,6 +233,41 @@ def monitor_dag(task: ReplicationTask, default_args: DefaultArgs = None) -> DAG:
     with dag:
         TrempyAnnounceOperator(task_id="announce", task_name=task.task_name)
         TrempyMonitorOperator(task_id="monitor", task_name=task.task_name)
+    return dag
+
+
+def maintenance_dag(task: ReplicationTask, default_args: DefaultArgs = None) -> DAG:
+    """Return the DAG in which a run does one thing to the task: its param `action` says what.
+
+    It is not paused at first: nothing happens in it that nobody has asked for.
+    """
+    names: dict[str, Any] = {"type": "array", "items": {"type": "string"}}
+    dag = DAG(
+        dag_id=dag_id_of(task.task_name, MAINTENANCE),
+        schedule=None,
+        is_paused_upon_creation=False,
+        params={
+            "action": Param(SWEEP, type="string", enum=list(ACTIONS), description="What to do to the task."),
+            "message_ids": Param(
+                [], **names, description="The dead letters to replay (none means all) or to discard."
+            ),
+            "remove": Param(
+                [], **names, description="Unknown tasks whose slots, publications and queues a sweep removes."
+            ),
+            "confirm": Param(
+                "", type="string", description="The name of the task, typed, to let it be torn down."
+            ),
+        },
+        **_common(task, "maintenance", default_args),
+    )
+    with dag:
+        TrempyMaintenanceOperator(
+            task_id="maintenance",
+            task_name=task.task_name,
+            action="{{ params.action }}",
+            retries=3,
+            retry_delay=timedelta(seconds=10),
+        )
     return dag
 
 

@@ -73,6 +73,7 @@ class Shop:
             "replication_type": replication_type,
             "create_table_if_not_exists": True,
             "interval_seconds": 1,
+            "statistics_settings": {"interval_seconds": 10},
             "cdc_settings": {
                 "idle_seconds": 2,
                 "trigger_minimum_seconds": 3,

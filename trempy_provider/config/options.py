@@ -73,6 +73,35 @@ class ValidationOptions(SettingsModel):
     )
 
 
+class StatisticsOptions(SettingsModel):
+    """What is noted of a task over time, for the page Replication."""
+
+    interval_seconds: int | None = Field(
+        default=60,
+        strict=True,
+        ge=10,
+        le=3600,
+        description="How often it is noted how far the task is while changes are captured; null means never.",
+    )
+    minute_retention_hours: int = Field(
+        default=48, strict=True, ge=1, le=24 * 366, description="How long there is a row for each minute."
+    )
+    hour_retention_days: int = Field(
+        default=60, strict=True, ge=1, le=3660, description="How long there is a row for each hour."
+    )
+    day_retention_days: int = Field(
+        default=1100, strict=True, ge=1, le=36600, description="How long there is a row for each day."
+    )
+    wal_disk_bytes: int | None = Field(
+        default=None,
+        strict=True,
+        ge=1,
+        le=2**63 - 1,
+        description="How much WAL the source's disk can take; null means that nobody has said. "
+        "The page Replication tells when it is full at the present growth.",
+    )
+
+
 class Scd2Options(SettingsModel):
     """The columns that SCD2 adds to a target table."""
 
@@ -269,6 +298,10 @@ class TaskOptions(SettingsModel):
     )
     monitor_settings: MonitorOptions = Field(
         default=MonitorOptions(), description="From which values on the task needs attention."
+    )
+    statistics_settings: StatisticsOptions = Field(
+        default=StatisticsOptions(),
+        description="What is noted of the task over time, and how long it is kept.",
     )
     description: Text = Field(default="", description="Text shown on the task's DAGs.")
     owner: Text = Field(default="trempy", description="Owner shown on the task's DAGs.")

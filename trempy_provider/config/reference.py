@@ -15,6 +15,7 @@ from trempy_provider.config.options import (
     ErrorHandling,
     FullLoadOptions,
     Scd2Options,
+    StatisticsOptions,
     TaskOptions,
     ValidationOptions,
 )
@@ -31,6 +32,7 @@ _SECTIONS: tuple[tuple[str, type[SettingsModel]], ...] = (
     ("`task.cdc_settings.scd2_settings`", Scd2Options),
     ("`task.validation_settings`", ValidationOptions),
     ("`task.monitor_settings`", MonitorOptions),
+    ("`task.statistics_settings`", StatisticsOptions),
     ("`error_handling`", ErrorHandling),
     ("`tables[]`", TableSelection),
     ("`filters[].table_info` and `transformations[].table_info`", TableReference),

@@ -18,6 +18,7 @@ from trempy_provider.apply_modes.error_limit import raise_at_error_limit
 from trempy_provider.broker.base import Broker, Consumer, Delivery
 from trempy_provider.config.task import ReplicationTask
 from trempy_provider.errors import RetryPolicy, TrempyError
+from trempy_provider.jobs.applying.batch_log import BatchLog
 from trempy_provider.jobs.applying.batches import ReadBatch
 from trempy_provider.jobs.applying.deliveries import DeliveryApplier
 from trempy_provider.jobs.applying.read_ahead import ReadAhead
@@ -27,6 +28,7 @@ from trempy_provider.jobs.backoff import Backoff
 from trempy_provider.jobs.cancelling import cancelling
 from trempy_provider.jobs.heap import give_back_large_blocks
 from trempy_provider.jobs.lease import EndReason, Lease, StopSignal
+from trempy_provider.jobs.pause import PauseWatch
 from trempy_provider.postgres.checkpoints import is_caught_up, read_checkpoint
 from trempy_provider.postgres.metadata_places import metadata_session, verify_places
 from trempy_provider.postgres.session import Endpoint, Session
@@ -114,7 +116,9 @@ class _Apply:
             closing(self._broker.open_consumer(prefetch_count=self._task.cdc.prefetch_count)) as consumer,
             closing(ReadAhead(consumer, deliveries.batches.read)) as ahead,
         ):
-            reason = self._consume(session, metadata, consumer, ahead, deliveries)
+            log = BatchLog(session, self._task.task_name, report=self._report)
+            reason = self._consume(session, metadata, consumer, ahead, deliveries, log=log)
+            log.write()
         self._report.waiting_tables = read_waiting_tables(session, self._task.task_name)
         return reason
 
@@ -125,19 +129,27 @@ class _Apply:
         consumer: Consumer,
         ahead: ReadAhead,
         deliveries: DeliveryApplier,
+        *,
+        log: BatchLog,
     ) -> EndReason:
         starving = Starving(session, metadata, self._task, broker=self._broker)
+        pause = PauseWatch(metadata, self._task.task_name)
         active_at = time.monotonic()
         while True:
             reason = self._end_reason(session, metadata, idle_for_seconds=time.monotonic() - active_at)
+            if reason is None and pause.is_asked():
+                reason = EndReason.PAUSED
             if reason is not None:
                 return reason
+            log.write_if_due()
             taken = ahead.get(timeout_seconds=self._lease.remaining_seconds(at_most=_GET_SECONDS))
             if taken is None:
                 starving.hungry()
                 self._backoff.going_on()
                 continue
+            began_at = time.monotonic()
             self._take(*taken, session=session, consumer=consumer, deliveries=deliveries)
+            log.note(seconds=time.monotonic() - began_at)
             starving.fed()
             self._backoff.succeeded()
             active_at = time.monotonic()

@@ -33,6 +33,8 @@ from trempy_provider.jobs.heap import give_back_large_blocks
 from trempy_provider.jobs.lease import EndReason, Lease, StopSignal
 from trempy_provider.jobs.masking import names_by_oid, relation_masks
 from trempy_provider.jobs.outgoing import message_of
+from trempy_provider.jobs.pause import PauseWatch
+from trempy_provider.jobs.sampling import sampling
 from trempy_provider.jobs.spared_target import SparedTarget
 from trempy_provider.jobs.starting_point import StartingPoint, find_starting_point
 from trempy_provider.jobs.table_watch import TableWatch
@@ -113,8 +115,25 @@ def capture(
     """
     give_back_large_blocks()
     report = report or CaptureReport()
-    backoff = Backoff(lease=lease, stop=stop)
     started_at = time.monotonic()
+    with sampling(task, source=source, target=target, broker=broker):
+        _capture(task, report, source=source, target=target, broker=broker, lease=lease, stop=stop)
+    report.seconds = time.monotonic() - started_at
+    return report
+
+
+def _capture(
+    task: ReplicationTask,
+    report: CaptureReport,
+    *,
+    source: Endpoint,
+    target: Endpoint,
+    broker: Broker,
+    lease: Lease,
+    stop: StopSignal,
+) -> None:
+    """Capture, over as many connections as it takes."""
+    backoff = Backoff(lease=lease, stop=stop)
     while not report.end_reason:
         try:
             with _Capture(
@@ -128,8 +147,6 @@ def capture(
                 report.end_reason = EndReason.STOPPED.value
                 break
             backoff.wait(error)
-    report.seconds = time.monotonic() - started_at
-    return report
 
 
 class _Capture:
@@ -154,6 +171,7 @@ class _Capture:
         self._stream: ChangeStream | None = None
         self._publisher = None
         self._facts = FactsReader(source, task)
+        self._pause = PauseWatch(self._metadata, task.task_name)
         self._tables = TableWatch(task, source=source, target=target, broker=broker)
         try:
             point = find_starting_point(
@@ -361,6 +379,8 @@ class _Capture:
     def _end_reason(self, lease: Lease) -> EndReason | None:
         if self._is_quiet():
             self._follow_wal(lease)
+        if self._pause.is_asked():
+            return EndReason.PAUSED
         idle_for = time.monotonic() - self._active_at if self._is_quiet() else 0.0
         return lease.reached(self._seen_lsn, idle_for_seconds=idle_for)
 

@@ -123,15 +123,20 @@ def show_dead_letter(
     """
     with target.connect(JOB) as session:
         (letter,) = _choose(list_letters(session, task.task_name, broker), [message_id])
-        delivery = broker.find_dead_letter(message_id)
-        if delivery is None:
-            return ShownLetter(
-                letter, (), is_complete=False, problem="the message is not in the queue any more"
-            )
-        try:
-            changes = _read_changes(session, task.task_name, message_id, delivery.body, limit=limit + 1)
-        except ProtocolError as error:
-            return ShownLetter(letter, (), is_complete=False, problem=str(error))
+        return show_letter(session, task.task_name, broker, letter, limit=limit)
+
+
+def show_letter(
+    session: Session, task_name: str, broker: Broker, letter: ListedLetter, *, limit: int
+) -> ShownLetter:
+    """Return a letter with its first `limit` changes, through a session of the target."""
+    delivery = broker.find_dead_letter(letter.message_id)
+    if delivery is None:
+        return ShownLetter(letter, (), is_complete=False, problem=_GONE)
+    try:
+        changes = _read_changes(session, task_name, letter.message_id, delivery.body, limit=limit + 1)
+    except ProtocolError as error:
+        return ShownLetter(letter, (), is_complete=False, problem=str(error))
     return ShownLetter(letter, tuple(changes[:limit]), is_complete=len(changes) <= limit)
 
 

@@ -18,6 +18,7 @@ class EndReason(Enum):
     CAUGHT_UP = "caught_up"
     IDLE = "idle"
     STOPPED = "stopped"
+    PAUSED = "paused"
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 # A lease that is over when its task is tried again still does something, or an outage longer than a lease
 # would be followed by leases that end before they begin.
 SHORTEST_SEGMENT_SECONDS = 10.0
+# Asked to pause, a lease waits as it does in silence: Airflow does not resume it while its DAG is paused, and
+# both halves of it go on when the DAG runs again.
+WAITING = {EndReason.IDLE: "nothing to do", EndReason.PAUSED: "asked to pause"}
 _SUMMED = ("_count", "_bytes", "_rows")
 
 
@@ -119,16 +122,17 @@ class TrempyLeaseOperator(TrempyOperator):
         progress = progress.plus(report)
         if reason is EndReason.STOPPED:
             raise AirflowException(f"stopped: {stop.reason}")
-        if reason is EndReason.IDLE and progress.remaining_seconds > task.cdc.trigger_minimum_seconds:
-            self._defer(task, progress)
+        may_wait = is_true(self.deferrable) and progress.remaining_seconds > task.cdc.trigger_minimum_seconds
+        if may_wait and reason in WAITING:
+            self._defer(task, progress, why=WAITING[reason])
         return self._finish(context, task, progress)
 
     def _lease(self, task: ReplicationTask, progress: LeaseProgress) -> Lease:
         idle_seconds = float(task.cdc.idle_seconds) if is_true(self.deferrable) else None
         return Lease.lasting(max(progress.remaining_seconds, 0.0), idle_seconds=idle_seconds)
 
-    def _defer(self, task: ReplicationTask, progress: LeaseProgress) -> None:
-        self.log.info("Nothing to do for %s s: waiting in the triggerer.", task.cdc.idle_seconds)
+    def _defer(self, task: ReplicationTask, progress: LeaseProgress, *, why: str) -> None:
+        self.log.info("%s: waiting in the triggerer.", why)
         trigger = self.trigger(
             task,
             task_name=task.task_name,

@@ -13,7 +13,7 @@ from trempy_provider.dag_factory import build_dags, dags_of, raise_settings_erro
 from trempy_provider.errors import SettingsError
 from trempy_provider.hooks import settings as settings_module
 
-KINDS = ("full_load", "cdc", "validate", "cutover", "monitor")
+KINDS = ("full_load", "cdc", "validate", "cutover", "monitor", "maintenance")
 
 
 class Variables:
@@ -52,11 +52,14 @@ def test_each_task_gets_the_dags_of_its_type(variables):
         "trempy_both_validate",
         "trempy_both_cutover",
         "trempy_both_monitor",
+        "trempy_both_maintenance",
         "trempy_rows_full_load",
+        "trempy_rows_maintenance",
         "trempy_changes_cdc",
         "trempy_changes_validate",
         "trempy_changes_cutover",
         "trempy_changes_monitor",
+        "trempy_changes_maintenance",
     }
 
 
@@ -243,7 +246,7 @@ def test_capture_and_apply_run_beside_each_other_after_setup():
 
 def test_task_that_follows_changes_is_loaded_table_by_table_and_any_other_as_a_whole():
     mapped, *_ = dags_of(load_task(make_settings("shop"), origin="test"))
-    (whole,) = dags_of(load_task(make_settings("shop", replication_type="full_load"), origin="test"))
+    whole, *_ = dags_of(load_task(make_settings("shop", replication_type="full_load"), origin="test"))
 
     assert mapped.get_task("full_load").is_mapped
     assert not whole.get_task("full_load").is_mapped

@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
+import pendulum
 from airflow.api_fastapi.app import get_auth_manager
 from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
 from airflow.api_fastapi.auth.managers.models.resource_details import (
@@ -16,14 +17,19 @@ from airflow.api_fastapi.auth.managers.models.resource_details import (
     DagDetails,
     VariableDetails,
 )
+from airflow.api_fastapi.common.dagbag import create_dag_bag
 from airflow.api_fastapi.core_api.security import get_user
 from airflow.configuration import conf
 from airflow.models.dag import DagModel
 from airflow.models.dagrun import DagRun
+from airflow.models.log import Log
 from airflow.models.variable import Variable
 from airflow.utils.session import create_session
+from airflow.utils.state import DagRunState
+from airflow.utils.types import DagRunTriggeredByType, DagRunType
 from fastapi import Depends
 from sqlalchemy import func, select
+from sqlalchemy.orm import Session
 
 User = BaseUser
 current_user = get_user
@@ -92,12 +98,96 @@ def find_dags(dag_ids: Collection[str]) -> dict[str, DagFacts]:
     return {dag_id: DagFacts(bool(is_paused), states.get(dag_id)) for dag_id, is_paused in dags}
 
 
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A run that has been asked for."""
+
+    dag_id: str
+    run_id: str
+
+
+def start_run(
+    user: User,
+    dag_id: str,
+    *,
+    params: Mapping[str, Any],
+    note: str,
+    pausing: Collection[str] = (),
+    unpausing: Collection[str] = (),
+) -> Started:
+    """Start a run of a DAG in the user's name, and pause DAGs or let them run; all of it or nothing.
+
+    Raise LookupError when Airflow does not know the DAG (yet), ValueError for params that it refuses.
+    """
+    with create_session() as session:
+        model = session.scalar(select(DagModel).where(DagModel.dag_id == dag_id, ~DagModel.is_stale))
+        dag = None
+        if model is not None:
+            dag = create_dag_bag().get_latest_version_of_dag(dag_id, session=session)
+        if dag is None:
+            raise LookupError(f"Airflow does not know the DAG {dag_id} yet")
+        now = pendulum.now("UTC")
+        run = dag.create_dagrun(
+            run_id=dag.timetable.generate_run_id(
+                run_type=DagRunType.MANUAL, run_after=now, data_interval=None
+            ),
+            logical_date=None,
+            data_interval=None,
+            run_after=now,
+            conf=dict(params),
+            run_type=DagRunType.MANUAL,
+            triggered_by=DagRunTriggeredByType.UI,
+            triggering_user_name=user.get_name(),
+            state=DagRunState.QUEUED,
+            session=session,
+        )
+        run.note = (note, user.get_id())
+        _set_paused(session, user, pausing, is_paused=True)
+        _set_paused(session, user, unpausing, is_paused=False)
+        session.add(_audit(user, "trempy_start_run", dag_id=dag_id, run_id=run.run_id, extra=note))
+        return Started(dag_id, run.run_id)
+
+
 def read_variables(prefix: str) -> dict[str, str]:
     """Return the Variables of Airflow's database whose keys begin with `prefix`."""
     with create_session() as session:
         query = select(Variable).where(Variable.key.startswith(prefix, autoescape=True))
         found: Iterable[Any] = session.scalars(query)
         return {variable.key: variable.val for variable in found if variable.val is not None}
+
+
+class ChangedMeanwhileError(Exception):
+    """Somebody else has saved the Variable in between, or it is there already."""
+
+
+def save_variable(user: User, key: str, text: str, *, expected: str | None) -> None:
+    """Save a Variable in Airflow's database if it still is what was `expected`, None: if there is none.
+
+    Raise ChangedMeanwhileError otherwise.
+    """
+    with create_session() as session:
+        present = session.scalar(select(Variable).where(Variable.key == key).with_for_update())
+        if (None if present is None else present.val) != expected:
+            raise ChangedMeanwhileError(key)
+        if present is None:
+            session.add(Variable(key=key, val=text))
+        else:
+            present.set_val(text)
+        session.add(_audit(user, "trempy_save_settings", extra=key))
+
+
+def _set_paused(session: Session, user: User, dag_ids: Collection[str], *, is_paused: bool) -> None:
+    for model in session.scalars(select(DagModel).where(DagModel.dag_id.in_(dag_ids))):
+        if model.is_paused is not is_paused:
+            model.is_paused = is_paused
+            event = "trempy_pause" if is_paused else "trempy_unpause"
+            session.add(_audit(user, event, dag_id=model.dag_id))
+
+
+def _audit(user: User, event: str, *, extra: str | None = None, **where: str) -> Log:
+    """Return an entry of Airflow's audit log."""
+    name = user.get_name()
+    return Log(event=event, task_instance=None, owner=name, owner_display_name=name, extra=extra, **where)
 
 
 def _may_dag(user: User, dag_id: str, *, method: Method, entity: DagAccessEntity | None = None) -> bool:

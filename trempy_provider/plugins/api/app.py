@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from fastapi import Depends, FastAPI, Request, Response, status
+from fastapi import Depends, FastAPI, HTTPException, Request, Response, status
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse
 from fastapi.staticfiles import StaticFiles
 
 from trempy_provider.errors import RetryPolicy, TrempyError
-from trempy_provider.plugins.api import overview
+from trempy_provider.plugins.api import actions, failures, history, overview, settings
 from trempy_provider.plugins.api.airflow_access import current_user
 from trempy_provider.plugins.api.rights import refuse_foreign_pages
 from trempy_provider.plugins.api.state import PageState
@@ -36,7 +37,10 @@ def create_app() -> FastAPI:
     app.state.page = PageState()
     app.add_exception_handler(TrempyError, _tell_error)
     app.middleware("http")(_add_headers)
-    app.include_router(overview.router, prefix="/api")
+    app.add_exception_handler(HTTPException, _tell_refusal)
+    app.add_exception_handler(RequestValidationError, _tell_invalid)
+    for part in (overview, history, failures, actions, settings):
+        app.include_router(part.router, prefix="/api")
     _serve_page(app)
     return app
 
@@ -61,6 +65,21 @@ async def _add_headers(request: Request, call_next: Callable[[Request], Awaitabl
     if request.url.path.rsplit("/api/", 1)[-1] != request.url.path:
         answer.headers["Cache-Control"] = "no-store"
     return answer
+
+
+def _tell_refusal(_request: Request, error: Exception) -> JSONResponse:
+    """Answer with problems where there are several, with a sentence otherwise."""
+    assert isinstance(error, HTTPException)
+    body = error.detail if isinstance(error.detail, dict) else {"detail": error.detail}
+    return JSONResponse(body, status_code=error.status_code, headers=error.headers)
+
+
+def _tell_invalid(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    problems = [
+        {"path": ".".join(map(str, problem["loc"])), "message": problem["msg"]} for problem in error.errors()
+    ]
+    return JSONResponse({"problems": problems}, status_code=status.HTTP_422_UNPROCESSABLE_CONTENT)
 
 
 def _tell_error(_request: Request, error: Exception) -> JSONResponse:

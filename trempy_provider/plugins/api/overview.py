@@ -52,19 +52,24 @@ def show_task(known: ReadableTask, user: CurrentUser, state: State) -> dict[str,
 
 
 def _describe(state: PageState, shown: list[KnownTask]) -> list[dict[str, Any]]:
-    readings = state.servers.read(known.task for known in shown if known.task is not None)
+    tasks = [known.task for known in shown if known.task is not None]
+    readings, lines = state.servers.read(tasks), state.sparklines.read(tasks)
     dags = find_dags([dag_id for known in shown for dag_id in known.dag_ids.values()])
-    return [_describe_one(state, known, readings, dags) for known in shown]
+    return [_describe_one(state, known, readings, dags, lines) for known in shown]
 
 
 def _describe_one(
-    state: PageState, known: KnownTask, readings: Mapping[str, TaskReading], dags: Mapping[str, DagFacts]
+    state: PageState,
+    known: KnownTask,
+    readings: Mapping[str, TaskReading],
+    dags: Mapping[str, DagFacts],
+    lines: Mapping[str, dict[str, list[float | None]]],
 ) -> dict[str, Any]:
     reading = readings.get(known.name, UNKNOWN)
     rates = {}
     if reading.overview.state is not TaskState.UNKNOWN and reading.overview.read_at is not None:
         rates = state.rates.note(known.name, reading.overview.read_at, counters_of(reading.overview))
-    return describe_task(known, reading, dags=dags, rates=rates, sparklines={})
+    return describe_task(known, reading, dags=dags, rates=rates, sparklines=lines.get(known.name, {}))
 
 
 def _tables(known: KnownTask) -> tuple[list[dict[str, Any]], str | None]:

@@ -10,6 +10,7 @@ from trempy_provider.jobs.overview import Stage, TaskOverview
 from trempy_provider.jobs.task_status import TaskState
 from trempy_provider.plugins.api.airflow_access import DagFacts
 from trempy_provider.plugins.api.servers import TaskReading
+from trempy_provider.plugins.api.steps import POINTS
 from trempy_provider.plugins.api.tasks import KnownTask
 from trempy_provider.postgres.table_states import LoadState, TableState
 
@@ -22,7 +23,6 @@ STATES = {
     TaskState.IDLE: "waiting",
 }
 UNKNOWN = TaskReading(TaskOverview(TaskState.UNKNOWN))
-POINTS = 60
 
 
 def describe_task(
@@ -51,7 +51,9 @@ def describe_task(
         "queue_depth": None if overview.queue is None else overview.queue.ready,
         "dead_letters": overview.dead_letter_count,
         "apply_errors": overview.tables.error_count,
-        "wal": _wal(overview, rates),
+        "wal": _wal(
+            overview, rates, disk_bytes=None if task is None else task.task.statistics_settings.wal_disk_bytes
+        ),
         "sparklines": {
             "lag_seconds": sparklines.get("lag_seconds", [None] * POINTS),
             "rows_per_second": sparklines.get("rows_per_second", [None] * POINTS),
@@ -140,9 +142,11 @@ def _lag(overview: TaskOverview) -> dict[str, Any]:
     }
 
 
-def _wal(overview: TaskOverview, rates: Mapping[str, float]) -> dict[str, Any]:
+def _wal(overview: TaskOverview, rates: Mapping[str, float], *, disk_bytes: int | None) -> dict[str, Any]:
     """Tell how much WAL the slot retains; the time left is that at the growth of the last minute."""
-    slot, limit = overview.slot, overview.wal_limit_bytes
+    slot, limit, full_by = overview.slot, overview.wal_limit_bytes, "max_slot_wal_keep_size"
+    if disk_bytes is not None and (limit is None or disk_bytes < limit):
+        limit, full_by = disk_bytes, "disk"
     retained = None if slot is None else slot.retained_bytes
     growth = rates.get("retained", 0.0)
     seconds = None
@@ -152,7 +156,7 @@ def _wal(overview: TaskOverview, rates: Mapping[str, float]) -> dict[str, Any]:
         "retained_bytes": retained,
         "limit_bytes": limit,
         "seconds_until_full": seconds,
-        "full_by": None if limit is None else "max_slot_wal_keep_size",
+        "full_by": None if limit is None else full_by,
     }
 
 

@@ -9,6 +9,7 @@ from datetime import datetime
 
 WINDOW_SECONDS = 60.0
 SHORTEST_SECONDS = 1.0
+ONLY_GROWING = ("changes", "bytes")
 Sample = tuple[datetime, Mapping[str, int | None]]
 
 
@@ -26,6 +27,8 @@ class Rates:
         """
         with self._lock:
             samples = self._samples.setdefault(task_name, deque())
+            if samples and any(_begins_anew(samples[-1][1], counters, name) for name in ONLY_GROWING):
+                samples.clear()
             if not samples or at > samples[-1][0]:
                 samples.append((at, counters))
             while len(samples) > 2 and (at - samples[1][0]).total_seconds() > WINDOW_SECONDS:
@@ -36,6 +39,11 @@ class Rates:
                 return {}
             growth = {name: _difference(first.get(name), value) for name, value in last.items()}
             return {name: rows / seconds for name, rows in growth.items() if rows is not None}
+
+
+def _begins_anew(before: Mapping[str, int | None], after: Mapping[str, int | None], name: str) -> bool:
+    difference = _difference(before.get(name), after.get(name))
+    return difference is not None and difference < 0
 
 
 def _difference(before: int | None, after: int | None) -> int | None:

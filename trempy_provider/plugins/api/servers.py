@@ -21,8 +21,10 @@ from trempy_provider.jobs.overview import (
     task_overview,
 )
 from trempy_provider.plugins.api.shared_reads import Answer, Read, SharedReads
+from trempy_provider.plugins.api.steps import sparklines_of
 from trempy_provider.postgres.parameters import ConnectionParameters
 from trempy_provider.postgres.session import Endpoint, Session, static_sql
+from trempy_provider.postgres.statistics import has_statistics, read_sparklines
 
 APPLICATION = "page"
 CONNECT_SECONDS = 5
@@ -37,11 +39,15 @@ class TaskReading:
     problem: str | None = None
 
 
+def quick_endpoint(conn_id: str, *, role: str) -> Endpoint:
+    """Return a database whose sessions give up connecting soon."""
+    return Endpoint(lambda: _quick_parameters(conn_id), task_name=APPLICATION, role=role)
+
+
 @contextmanager
 def quick_session(conn_id: str, *, role: str) -> Iterator[Session]:
     """Open a session that gives up soon: a viewer waits for it."""
-    endpoint = Endpoint(lambda: _quick_parameters(conn_id), task_name=APPLICATION, role=role)
-    with endpoint.connect("read") as session:
+    with quick_endpoint(conn_id, role=role).connect("read") as session:
         session.execute(static_sql("set_statement_timeout"), {"milliseconds": STATEMENT_MILLISECONDS})
         yield session
 
@@ -57,6 +63,30 @@ class Servers:
         tasks = list(tasks)
         answers = self._reads.read(_reads_of(tasks))
         return {task.task_name: _put_together(task, answers) for task in tasks}
+
+
+class Sparklines:
+    """The last hour of all tasks, shared among viewers for longer: it has one value a minute."""
+
+    def __init__(self, reads: SharedReads) -> None:
+        self._reads = reads
+
+    def read(self, tasks: Iterable[ReplicationTask]) -> dict[str, dict[str, list[float | None]]]:
+        """Return the lines of each task that has any, by name; none where a server does not answer."""
+        names: dict[str, set[str]] = {}
+        for task in tasks:
+            names.setdefault(task.target_conn_id, set()).add(task.task_name)
+        answers = self._reads.read(_reads("sparklines", names, _ask_sparklines))
+        return {name: lines for answer in answers.values() for name, lines in (answer.value or {}).items()}
+
+
+def _ask_sparklines(conn_id: str, task_names: frozenset[str]) -> dict[str, dict[str, list[float | None]]]:
+    with quick_session(conn_id, role="target") as session:
+        if not has_statistics(session):
+            return {}
+        now = session.fetch_value("select now()")
+        samples = read_sparklines(session, task_names)
+    return {name: sparklines_of(line, now=now) for name, line in samples.items()}
 
 
 def _reads_of(tasks: Iterable[ReplicationTask]) -> dict[Hashable, Read]:

@@ -79,6 +79,11 @@ class SharedReads:
         wait(awaited, timeout=self._wait_seconds)
         return {key: self._answer(cell) for key, cell in cells.items()}
 
+    def forget(self, key: Hashable) -> None:
+        """Let the next one who asks wait for a new read."""
+        with self._lock:
+            self._cells.pop(key, None)
+
     def _cell(self, key: Hashable) -> _Cell:
         with self._lock:
             return self._cells.setdefault(key, _Cell())

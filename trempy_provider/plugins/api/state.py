@@ -12,9 +12,11 @@ from trempy_provider.errors import SettingsError
 from trempy_provider.plugins.api.airflow_access import CurrentUser, User
 from trempy_provider.plugins.api.rates import Rates
 from trempy_provider.plugins.api.rights import require_logs, require_readable
-from trempy_provider.plugins.api.servers import Servers
+from trempy_provider.plugins.api.servers import Servers, Sparklines
 from trempy_provider.plugins.api.shared_reads import Read, SharedReads
 from trempy_provider.plugins.api.tasks import KnownTask, KnownTasks, TaskSettings
+
+TASKS = "tasks"
 
 
 class PageState:
@@ -24,14 +26,19 @@ class PageState:
         self._reads = SharedReads()
         self._settings = TaskSettings()
         self.servers = Servers(self._reads)
+        self.sparklines = Sparklines(SharedReads(workers=4, fresh_seconds=20.0, wait_seconds=1.0))
         self.rates = Rates()
 
     def tasks(self) -> KnownTasks:
         """Return all tasks, as of a moment ago; raise SettingsError when Airflow's database is silent."""
-        answer = self._reads.read({"tasks": Read(frozenset(), self._settings.read)})["tasks"]
+        answer = self._reads.read({TASKS: Read(frozenset(), self._settings.read)})[TASKS]
         if answer.value is None:
             raise SettingsError(f"the tasks cannot be looked up: {answer.problem}")
         return cast("KnownTasks", answer.value)
+
+    def forget_tasks(self) -> None:
+        """Look the tasks up anew when they are asked for next."""
+        self._reads.forget(TASKS)
 
 
 def page_state(request: Request) -> PageState:
@@ -40,6 +47,13 @@ def page_state(request: Request) -> PageState:
 
 
 State = Annotated[PageState, Depends(page_state)]
+
+
+def _permitted_name(name: str, user: CurrentUser, state: State) -> str:
+    """Return the name of a task, or of one that may be made: 403 when its DAGs may not be looked at."""
+    known = state.tasks().by_name.get(name)
+    require_readable(user, list((all_dag_ids_of(name) if known is None else known.dag_ids).values()))
+    return name
 
 
 def _readable_task(name: str, user: CurrentUser, state: State) -> KnownTask:
@@ -60,6 +74,7 @@ def _find(name: str, user: User, state: PageState, *, needs_logs: bool) -> Known
     return known
 
 
+PermittedName = Annotated[str, Depends(_permitted_name)]
 ReadableTask = Annotated[KnownTask, Depends(_readable_task)]
 TaskWithLogs = Annotated[KnownTask, Depends(_task_with_logs)]
 
