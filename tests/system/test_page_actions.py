@@ -151,3 +151,28 @@ def test_tables_are_refreshed_reloaded_and_validated_and_the_task_torn_down(shop
     assert shop.pair.source_superuser.fetch_value(slots, [f"trempy_{followed}"]) == 0
     assert shop.api.get(f"/dags/trempy_{followed}_cdc")["is_paused"]
     assert shop.pair.target.fetch_value("select count(*) from shop.products") == 50
+
+
+def test_rows_that_failed_are_shown_with_their_statement_and_without_their_values(shop, followed, page_of):
+    viewer = page_of("viewer")
+    shop.pair.target_admin.execute("alter table shop.customers add constraint lucky check (name <> 'bad<b>')")
+    shop.pair.source_admin.execute("update shop.customers set name = 'bad<b>' where id in (1, 2)")
+
+    listed = wait_until(
+        lambda: (
+            len((page := viewer.get(f"/api/tasks/{followed}/errors?limit=1").json)["errors"]) == 1 and page
+        ),
+        timeout_seconds=60,
+        what="the errors are listed",
+    )
+
+    (error,) = listed["errors"]
+    assert (error["schema"], error["table"], error["operation"]) == ("shop", "customers", "update")
+    assert error["policy"] == "continue"
+    assert "lucky" in error["error"]
+    assert error["statement"].startswith(("update", "UPDATE"))
+    assert "bad<b>" not in str(error)
+    older = viewer.get(f"/api/tasks/{followed}/errors?after={listed['next']}").json
+    assert [each["id"] < error["id"] for each in older["errors"]] == [True]
+    assert viewer.get(f"/api/tasks/{followed}/dead_letters").json == {"dead_letters": [], "next": None}
+    assert viewer.get(f"/api/tasks/{followed}/errors?limit=0").status == 422
