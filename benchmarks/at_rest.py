@@ -6,8 +6,8 @@ import time
 
 from benchmarks.costs import measure_cpu
 from benchmarks.figures import Figure, Finding
-from benchmarks.fleet import following, peaks_of
-from benchmarks.product import AT_MOST_MB, HALVES, Product
+from benchmarks.fleet import following
+from benchmarks.product import HALVES, Product, peak_figures
 from benchmarks.stage import Stage
 from tests.support.wait import wait_until
 
@@ -54,9 +54,5 @@ def at_rest(stage: Stage, *, rounds: int, scale: float) -> list[Finding]:
             at_most=_AT_MOST_PERCENT,
         ),
         *(Figure(f"{title}: {name}", "% of a core", (value,)) for name, value in percent.items()),
-        *(
-            Figure(f"{title}: peak memory of {name}", "MB", (size / 1e6,), at_most=AT_MOST_MB[name])
-            for name, size in peaks_of(products).items()
-            if name in AT_MOST_MB
-        ),
+        *peak_figures(title, *products),
     ]

@@ -11,7 +11,7 @@ from benchmarks.debezium import PUBLICATION, SLOT, missing_debezium, receive_by_
 from benchmarks.equality import assert_equal
 from benchmarks.figures import Comparison, Finding, Skipped
 from benchmarks.marker import CREATE_MARKER, MARKER_TABLE, set_marker
-from benchmarks.product import Product
+from benchmarks.product import Product, peak_figures
 from benchmarks.stage import Stage
 from benchmarks.workloads import WORKLOADS
 from tests.support.databases import DatabasePair
@@ -73,7 +73,7 @@ def capture_alone(stage: Stage, *, name: str, rounds: int, scale: float) -> list
         if peer != "product"
     ]
     skipped = [] if missing is None else [Skipped(f"{title} against Debezium", missing)]
-    return [*comparisons, *skipped, *product.peak_figures(title)]
+    return [*comparisons, *skipped, *peak_figures(title, product)]
 
 
 def _capture(product: Product) -> float:

@@ -9,7 +9,7 @@ from benchmarks.equality import assert_equal
 from benchmarks.figures import Comparison, Finding
 from benchmarks.marker import CREATE_MARKER, MARKER_TABLE, set_marker
 from benchmarks.native import NativeReplication, make_same_tables
-from benchmarks.product import Product
+from benchmarks.product import Product, peak_figures
 from benchmarks.stage import Stage
 from benchmarks.workloads import WORKLOADS, Workload
 from tests.support.databases import Database, DatabasePair, database_pair
@@ -47,7 +47,7 @@ def catch_up(
             native.drop()
             product.run("teardown")
     comparison = race.comparison(must_reach=None if pure_python else MUST_REACH[name])
-    return [comparison, *product.peak_figures(comparison.name)]
+    return [comparison, *peak_figures(comparison.name, product)]
 
 
 @dataclass

@@ -7,7 +7,6 @@ import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from itertools import chain
 
 from benchmarks.costs import CpuShares, measure_cpu
 from benchmarks.marker import wait_for_marker
@@ -66,9 +65,3 @@ def following(stage: Stage, products: Sequence[Product]) -> Iterator[Fleet]:
             stack.callback(product.run, "teardown")
         halves = [stack.enter_context(product.following()) for product in products]
         yield Fleet(stage, products, halves)
-
-
-def peaks_of(products: Sequence[Product]) -> dict[str, int]:
-    """Return the highest memory of any of the tasks, by command."""
-    sizes = list(chain.from_iterable(product.peak_bytes.items() for product in products))
-    return {name: max(size for command, size in sizes if command == name) for name, _ in sizes}

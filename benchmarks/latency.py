@@ -10,7 +10,7 @@ from statistics import median, quantiles
 from benchmarks.equality import assert_equal
 from benchmarks.figures import Figure, Finding
 from benchmarks.native import NativeReplication
-from benchmarks.product import Product
+from benchmarks.product import Product, peak_figures
 from benchmarks.stage import Stage
 from tests.support.databases import Database, connect, database_pair
 from tests.support.wait import wait_until
@@ -54,7 +54,7 @@ def latency(stage: Stage, *, rate: int, rounds: int, scale: float) -> list[Findi
     figures = [
         figure for who, values in samples.items() for figure in _figures(f"{name}, {who}", who, values)
     ]
-    return [*figures, *product.peak_figures(name)]
+    return [*figures, *peak_figures(name, product)]
 
 
 def _figures(name: str, who: str, milliseconds: list[float]) -> list[Figure]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from benchmarks.figures import Comparison, Finding
 from benchmarks.marker import CREATE_MARKER, MARKER_TABLE, set_marker
-from benchmarks.product import Product
+from benchmarks.product import Product, peak_figures
 from benchmarks.stage import Stage
 from benchmarks.workloads import WORKLOADS
 from tests.support.databases import DatabasePair, database_pair
@@ -78,7 +78,7 @@ def mode(stage: Stage, *, name: str, rounds: int, scale: float) -> list[Finding]
         must_reach=chosen.must_reach,
         changes=changes,
     )
-    return [comparison, *special.peak_figures(comparison.name)]
+    return [comparison, *peak_figures(comparison.name, special)]
 
 
 def _task(

@@ -119,19 +119,21 @@ class Product:
     def _process_groups(self, halves: Halves) -> dict[str, Callable[[], set[int]]]:
         return {**self.stage.process_groups, **{name: partial(_pids_of, halves, name) for name in HALVES}}
 
-    def peak_figures(self, benchmark: str) -> list[Figure]:
-        """Return the highest resident memory of each command that has a limit, over all runs."""
-        return [
-            Figure(f"{benchmark}: peak memory of {name}", "MB", (peak / 1e6,), at_most=AT_MOST_MB[name])
-            for name, peak in self.peak_bytes.items()
-            if name in AT_MOST_MB
-        ]
-
     def _note_peak(self, command: str, size: int) -> None:
         self.peak_bytes[command] = max(size, self.peak_bytes.get(command, 0))
 
 
 Halves = dict[str, "subprocess.Popen[str]"]
+
+
+def peak_figures(benchmark: str, *products: Product) -> list[Figure]:
+    """Return the highest resident memory of capture and of apply, in whichever run of whichever task."""
+    peaks = {name: max(product.peak_bytes.get(name, 0) for product in products) for name in HALVES}
+    return [
+        Figure(f"{benchmark}: peak memory of {name}", "MB", (peak / 1e6,), at_most=AT_MOST_MB[name])
+        for name, peak in peaks.items()
+        if peak
+    ]
 
 
 def raise_ended(halves: Halves) -> None:

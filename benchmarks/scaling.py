@@ -10,7 +10,7 @@ from benchmarks.costs import CpuShares
 from benchmarks.equality import assert_equal
 from benchmarks.figures import Figure, Finding
 from benchmarks.fleet import Fleet, following
-from benchmarks.product import HALVES, Product
+from benchmarks.product import HALVES, Product, peak_figures
 from benchmarks.stage import Stage
 from tests.support.databases import Database
 
@@ -37,7 +37,7 @@ def scaling_changes(stage: Stage, *, rounds: int, scale: float) -> list[Finding]
                 ]
             assert_equal(databases.source_superuser, databases.target_superuser, product.tables)
     title = "scaling by changes"
-    return [*_figures(title, costs), *product.peak_figures(title)]
+    return [*_figures(title, costs), *peak_figures(title, product)]
 
 
 def scaling_tables(stage: Stage, *, rounds: int, scale: float) -> list[Finding]:
@@ -55,7 +55,7 @@ def scaling_tables(stage: Stage, *, rounds: int, scale: float) -> list[Finding]:
                 cost(changes=_WARM_UP_CHANGES)
                 costs[f"{tables:,} tables"] = [cost() for _ in range(rounds)]
                 assert_equal(databases.source_superuser, databases.target_superuser, product.tables)
-        findings = product.peak_figures("scaling by tables")
+        findings = peak_figures("scaling by tables", product)
     return [*_figures("scaling by tables", costs), *findings]
 
 
@@ -65,6 +65,7 @@ def scaling_tasks(stage: Stage, *, rounds: int, scale: float) -> list[Finding]:
     So what counts is what the tasks' own processes use.
     """
     costs: dict[str, list[float]] = {}
+    peaks: list[Figure] = []
     for tasks in (1, 10, 50):
         if tasks > max(50 * scale, 2):
             continue
@@ -89,7 +90,8 @@ def scaling_tasks(stage: Stage, *, rounds: int, scale: float) -> list[Finding]:
                 costs[f"{tasks} tasks"] = [cost() for _ in range(rounds)]
                 names = [table for product in products for table in product.tables]
                 assert_equal(databases.source_superuser, databases.target_superuser, names)
-    return list(_figures("scaling by tasks", costs))
+        peaks = peak_figures("scaling by tasks", *products)
+    return [*_figures("scaling by tasks", costs), *peaks]
 
 
 def _figures(title: str, costs: dict[str, list[float]]) -> list[Figure]:

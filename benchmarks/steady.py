@@ -16,7 +16,7 @@ from benchmarks.equality import assert_equal
 from benchmarks.figures import Figure, Finding
 from benchmarks.marker import CREATE_MARKER, MARKER_TABLE, wait_for_marker
 from benchmarks.native import NativeReplication, make_same_tables
-from benchmarks.product import Product
+from benchmarks.product import Product, peak_figures
 from benchmarks.stage import Stage
 from benchmarks.workloads import BANK, pgbench_command, tpcb_script
 from tests.support.databases import Database, connect, database_pair
@@ -54,7 +54,7 @@ def steady(stage: Stage, *, rounds: int, scale: float) -> list[Finding]:
         finally:
             native.drop()
             product.run("teardown")
-    return [*found, *product.peak_figures("steady load")]
+    return [*found, *peak_figures("steady load", product)]
 
 
 @dataclass
