@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
+from benchmarks.costs import CpuShares, measure_cpu_with_clients
 from benchmarks.equality import assert_equal
 from benchmarks.figures import Comparison, Finding, Skipped
 from benchmarks.load_peers import PEERS, missing_program, psql, timed
@@ -23,6 +24,7 @@ def full_load(stage: Stage, name: str, *, rounds: int, scale: float) -> list[Fin
     missing = {peer: reason for peer in load.must_reach if (reason := missing_program(peer))}
     peers = [peer for peer in load.must_reach if peer not in missing]
     seconds: dict[str, list[float]] = {side: [] for side in ("product", *peers)}
+    used: dict[str, CpuShares] = {}
     with stage.databases() as databases, database_pair(stage.source, stage.target) as other:
         databases.source_admin.execute("create schema bench;" + load.create)
         databases.source_superuser.execute("vacuum analyze")
@@ -31,7 +33,8 @@ def full_load(stage: Stage, name: str, *, rounds: int, scale: float) -> list[Fin
         for number in range(rounds):
             for side in seconds if number % 2 else reversed(seconds):
                 measure, pair = sides[side]
-                seconds[side].append(measure())
+                with measure_cpu_with_clients(stage.process_groups) as used[side]:
+                    seconds[side].append(measure())
                 if load.by_hand is None:
                     assert_equal(databases.source_superuser, pair.target_superuser, load.tables)
                     _empty(pair)
@@ -40,10 +43,12 @@ def full_load(stage: Stage, name: str, *, rounds: int, scale: float) -> list[Fin
                 for pair in (databases, other):
                     _empty(pair)
     skipped = [Skipped(f"full load {load.what} against {peer}", reason) for peer, reason in missing.items()]
-    return [*(_comparison(load, peer, seconds) for peer in peers), *skipped]
+    return [*(_comparison(load, peer, seconds, used) for peer in peers), *skipped]
 
 
-def _comparison(load: Load, peer: str, seconds: dict[str, list[float]]) -> Comparison:
+def _comparison(
+    load: Load, peer: str, seconds: dict[str, list[float]], used: dict[str, CpuShares]
+) -> Comparison:
     return Comparison(
         name=f"full load {load.what}",
         peer=peer,
@@ -51,6 +56,7 @@ def _comparison(load: Load, peer: str, seconds: dict[str, list[float]]) -> Compa
         peer_seconds=tuple(seconds[peer]),
         must_reach=load.must_reach[peer],
         changes=load.rows,
+        notes=f"CPU seconds: {used['product']}; {peer}: {used[peer]}",
     )
 
 
