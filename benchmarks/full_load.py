@@ -29,12 +29,11 @@ def full_load(stage: Stage, name: str, *, rounds: int, scale: float) -> list[Fin
         databases.source_admin.execute("create schema bench;" + load.create)
         databases.source_superuser.execute("vacuum analyze")
         sides = {"product": (partial(_product, stage, databases, load), databases)}
-        sides |= {peer: (partial(PEERS[peer], stage, databases, other, load), other) for peer in peers}
+        sides |= {peer: (partial(_peer, peer, stage, databases, other, load), other) for peer in peers}
         for number in range(rounds):
             for side in seconds if number % 2 else reversed(seconds):
                 measure, pair = sides[side]
-                with measure_cpu_with_clients(stage.process_groups) as used[side]:
-                    seconds[side].append(measure())
+                seconds[side].append(measure(used=used))
                 if load.by_hand is None:
                     assert_equal(databases.source_superuser, pair.target_superuser, load.tables)
                     _empty(pair)
@@ -60,15 +59,29 @@ def _comparison(
     )
 
 
-def _product(stage: Stage, databases: DatabasePair, load: Load) -> float:
+def _peer(
+    peer: str,
+    stage: Stage,
+    databases: DatabasePair,
+    other: DatabasePair,
+    load: Load,
+    *,
+    used: dict[str, CpuShares],
+) -> float:
+    with measure_cpu_with_clients(stage.process_groups) as used[peer]:
+        return PEERS[peer](stage, databases, other, load)
+
+
+def _product(stage: Stage, databases: DatabasePair, load: Load, *, used: dict[str, CpuShares]) -> float:
     options = {"replication_type": "full_load"}
     product = Product(stage, databases, load.tables, options=options, extra=dict(load.settings))
     product.write_settings()
     if "setup" not in load.commands:
         product.run("setup")
-    seconds = sum(timed(partial(product.run, command)) for command in load.commands)
-    if load.foreign_keys:
-        seconds += timed(partial(psql, stage, databases.target_superuser, load.foreign_keys))
+    with measure_cpu_with_clients(stage.process_groups) as used["product"]:
+        seconds = sum(timed(partial(product.run, command)) for command in load.commands)
+        if load.foreign_keys:
+            seconds += timed(partial(psql, stage, databases.target_superuser, load.foreign_keys))
     product.run("teardown")
     return seconds
 
