@@ -4,9 +4,7 @@ Each request takes the next answer; the last one stays.
 """
 
 import json
-import select
 import threading
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -19,10 +17,7 @@ API_KEY = "sk-verysecretkeyofthemodel0123456789"
 
 @dataclass(frozen=True)
 class Answered:
-    """One answer: a message of the assistant, or an error of the server.
-
-    `waits`: until the test ends, or the client hangs up.
-    """
+    """One answer: a message of the assistant, or an error of the server; `waits` until the test ends."""
 
     content: str | None = None
     tool: str | None = None
@@ -46,7 +41,6 @@ class ModelServer:
     requests: list[dict[str, Any]] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
     ended: threading.Event = field(default_factory=threading.Event)
-    was_hung_up: threading.Event = field(default_factory=threading.Event)
 
     @property
     def sent(self) -> str:
@@ -84,17 +78,8 @@ def model_server(*answers: Answered) -> Iterator[ModelServer]:
             server.headers.append({key.lower(): text for key, text in self.headers.items()})
             answered = server.next_answer()
             if answered.waits:
-                self._wait()
+                server.ended.wait(60)
             self._send(answered)
-
-        def _wait(self) -> None:
-            deadline = time.monotonic() + 60
-            while time.monotonic() < deadline and not server.ended.wait(0.05):
-                if select.select([self.connection], [], [], 0)[
-                    0
-                ]:  # nothing but its end comes from the client
-                    server.was_hung_up.set()
-                    return
 
         def _send(self, answered: Answered) -> None:
             content = json.dumps(_completion(answered)).encode()
