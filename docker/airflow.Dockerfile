@@ -9,7 +9,7 @@ USER airflow
 WORKDIR /opt/trempy
 COPY --chown=airflow:0 constraints.txt pyproject.toml setup.cfg README.md LICENSE ./
 COPY --chown=airflow:0 trempy_provider trempy_provider
-RUN pip install --no-cache-dir --constraint constraints.txt .
+RUN pip install --no-cache-dir --constraint constraints.txt ".[messaging]"
 COPY --chown=airflow:0 sandbox sandbox
 COPY --chown=airflow:0 docker docker
 WORKDIR /opt/airflow

@@ -135,6 +135,16 @@ LOAD = (
     Step("one table ready", "after", f"{JOBS}.loading.placement:_place_patiently"),
 )
 
+REPAIR = (
+    Step("validation begun; nothing compared", "after", f"{JOBS}.validate:_Validation._begin"),
+    Step("rows looked at; not settled", "before", f"{JOBS}.validating.settling:Settler.settle"),
+    Step("checkpoint locked", "after", f"{JOBS}.validating.settling:lock_checkpoint"),
+    Step("rows staged; not written", "after", f"{JOBS}.validating.repairing:Repairer._stage"),
+    Step("rows written; not committed", "after", f"{JOBS}.validating.repairing:Repairer.repair"),
+    Step("one table repaired; not recorded", "after", f"{JOBS}.validating.settling:Settler.settle"),
+    Step("one table recorded, others not", "after", f"{JOBS}.validate:_Validation.of_table", hit=2),
+)
+
 TEARDOWN = (
     Step("slot dropped", "after", f"{JOBS}.teardown:drop_slot"),
     Step("publication dropped", "after", f"{JOBS}.teardown:drop_publication"),
@@ -156,6 +166,7 @@ STEPS = {
     "mended apply": MENDED_APPLY,
     "setup": SETUP,
     "load": LOAD,
+    "repair": REPAIR,
     "teardown": TEARDOWN,
     "setup with a metadata database": SETUP_APART,
     "teardown with a metadata database": TEARDOWN_APART,

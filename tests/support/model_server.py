@@ -4,7 +4,9 @@ Each request takes the next answer; the last one stays.
 """
 
 import json
+import select
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -17,7 +19,10 @@ API_KEY = "sk-verysecretkeyofthemodel0123456789"
 
 @dataclass(frozen=True)
 class Answered:
-    """One answer: a message of the assistant, or an error of the server; `waits` until the test ends."""
+    """One answer: a message of the assistant, or an error of the server.
+
+    `waits`: until the test ends, or the client hangs up.
+    """
 
     content: str | None = None
     tool: str | None = None
@@ -41,6 +46,7 @@ class ModelServer:
     requests: list[dict[str, Any]] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
     ended: threading.Event = field(default_factory=threading.Event)
+    was_hung_up: threading.Event = field(default_factory=threading.Event)
 
     @property
     def sent(self) -> str:
@@ -78,8 +84,17 @@ def model_server(*answers: Answered) -> Iterator[ModelServer]:
             server.headers.append({key.lower(): text for key, text in self.headers.items()})
             answered = server.next_answer()
             if answered.waits:
-                server.ended.wait(60)
+                self._wait()
             self._send(answered)
+
+        def _wait(self) -> None:
+            deadline = time.monotonic() + 60
+            while time.monotonic() < deadline and not server.ended.wait(0.05):
+                if select.select([self.connection], [], [], 0)[
+                    0
+                ]:  # nothing but its end comes from the client
+                    server.was_hung_up.set()
+                    return
 
         def _send(self, answered: Answered) -> None:
             content = json.dumps(_completion(answered)).encode()

@@ -27,8 +27,10 @@ class Answer:
 class Page:
     """The page below `url`; `token` is a user's of Airflow, None for nobody."""
 
-    def __init__(self, url: str, token: str | None) -> None:
+    def __init__(self, url: str, token: str | None, *, timeout_seconds: float = TIMEOUT_SECONDS) -> None:
+        self.address = url
         self._url = f"{url}/trempy"
+        self._timeout_seconds = timeout_seconds
         self._token = token
         self._opener = build_opener(ProxyHandler({}))
 
@@ -48,7 +50,7 @@ class Page:
         encoded = None if body is None else json.dumps(body).encode()
         request = Request(f"{self._url}{path}", data=encoded, headers=given, method=method)
         try:
-            with self._opener.open(request, timeout=TIMEOUT_SECONDS) as answer:
+            with self._opener.open(request, timeout=self._timeout_seconds) as answer:
                 return Answer(answer.status, dict(answer.headers), answer.read())
         except HTTPError as error:
             return Answer(error.code, dict(error.headers), error.read())

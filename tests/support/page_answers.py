@@ -170,3 +170,30 @@ def dead_letter(number: int, **changes: Any) -> Json:
         "row": {"id": number, "note": "too long", "name": "***", "price": None},
         **changes,
     }
+
+
+DRY_RUN: Json = {
+    "passed": True,
+    "problems": ["warning: source: shop.orders has no key → give it one"],
+    "tables": [
+        {
+            "source": "shop.orders",
+            "target": "shop.orders",
+            "error": None,
+            "rows": 1000,
+            "passing_rows": 990,
+            "rejected": {"filters[0]": 10},
+            "ddl": ["create table shop.orders (id bigint)"],
+            "before": [{"id": "1", "note": HOSTILE}],
+            "after": [{"id": "1", "note": None}],
+        },
+        {"source": HOSTILE, "target": "shop.other", "error": f"there is no {HOSTILE}"},
+    ],
+}
+CHOICES: Json = {
+    "databases": ["trempy_source", "trempy_target", "warehouse"],
+    "brokers": ["trempy_broker"],
+    "models": ["trempy_model"],
+    "model": "trempy_model",
+    "defaults": {"source": "trempy_source", "target": "trempy_target", "broker": "trempy_broker"},
+}

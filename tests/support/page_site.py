@@ -14,6 +14,9 @@ from jsonschema import Draft202012Validator
 
 from tests.support.page_answers import (
     ACTIONS,
+    CHOICES,
+    DRY_RUN,
+    HOSTILE,
     NOW,
     STATES,
     Json,
@@ -31,6 +34,16 @@ TYPES = {".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".s
 SETTINGS: Json = {
     "task": {"task_name": "orders", "replication_type": "full_load_and_cdc", "interval_seconds": 5},
     "tables": [{"schema_name": "shop", "table_name": "orders"}],
+}
+DRAFT: Json = {
+    "text": json.dumps({**SETTINGS, "task": {**SETTINGS["task"], "task_name": "drafted"}}, indent=2),
+    "reasons": [{"path": "task.replication_type", "text": f"you want changes of {HOSTILE}"}],
+    "warnings": ["shop.orders has no primary key"],
+    "problems": [],
+    "diff": [],
+    "by": "model",
+    "author": "deepseek:deepseek-chat",
+    "schema": task_json_schema(),
 }
 FRAME = """<!doctype html><html class="{theme}"><body style="margin:0">
 <iframe src="{href}" sandbox="allow-scripts allow-same-origin allow-forms allow-downloads"
@@ -60,10 +73,13 @@ class PageSite:
     problems: list[str] = field(default_factory=list)
     forbidden: frozenset[str] = frozenset()
     text: str = json.dumps(SETTINGS, indent=2)
-    version: int = 1
+    version: int | None = 1  # of the settings that are saved; None: there are none
     failing: int | None = None
     requests: list[tuple[str, str]] = field(default_factory=list)
     actions: list[tuple[str, Json]] = field(default_factory=list)
+    assisted: list[tuple[str, Json]] = field(default_factory=list)
+    draft: Json = field(default_factory=lambda: dict(DRAFT))
+    may_draft: threading.Event = field(default_factory=threading.Event)
     parent_theme: str = "light"
 
     @property
@@ -73,22 +89,44 @@ class PageSite:
 
     def answer(self, method: str, path: list[str], query: Json, body: Json) -> Json:
         """Return the answer to a request below `api/`."""
-        if self.failing:
-            raise AnsweredError(self.failing, {"detail": "the metadata database does not answer"})
-        if path[-1] in self.forbidden:
-            raise AnsweredError(403, {"detail": f"reading {path[-1]} needs a right you lack"})
+        self._refuse(path)
         match method, path:
             case "GET", ["tasks"]:
-                return {"now": NOW.isoformat(), "tasks": self.tasks, "hidden": 2, "problems": self.problems}
+                return self._tasks()
             case "GET", ["tasks", name]:
                 return {**self._task(name), "tables": self.tables, "can": self.can}
             case _, ["tasks", _, "settings", *rest]:
                 return self._settings(method, rest, body)
+            case _, ["assistant", wanted]:
+                return self._assist(wanted, body)
             case "POST", ["tasks", name, "actions", action]:
                 return self._act(name, action, body)
             case "GET", ["tasks", _, listing]:
                 return self._list(listing, query)
         raise AnsweredError(404, {"detail": f"nothing is at {'/'.join(path)}"})
+
+    def _refuse(self, path: list[str]) -> None:
+        if self.failing:
+            raise AnsweredError(self.failing, {"detail": "the metadata database does not answer"})
+        if path[-1] in self.forbidden:
+            raise AnsweredError(403, {"detail": f"reading {path[-1]} needs a right you lack"})
+
+    def _tasks(self) -> Json:
+        return {
+            "now": NOW.isoformat(),
+            "tasks": self.tasks,
+            "hidden": 2,
+            "problems": self.problems,
+            "can_create": self.can["edit_settings"],
+        }
+
+    def _assist(self, wanted: str, body: Json) -> Json:
+        if wanted == "context":
+            return CHOICES
+        self.assisted.append((wanted, body))
+        if wanted == "draft":
+            self.may_draft.wait(20)
+        return self.draft if wanted == "draft" else DRY_RUN
 
     def _list(self, listing: str, query: Json) -> Json:
         if listing == "history":
@@ -121,18 +159,21 @@ class PageSite:
         if method == "POST" and rest == ["check"]:
             return self._check(body["text"])
         if method == "PUT":
-            if body["etag"] != f"v{self.version}":
+            if body["etag"] != self._etag():
                 raise AnsweredError(409, {"detail": "changed meanwhile"})
-            self.text, self.version = body["text"], self.version + 1
-            return {"etag": f"v{self.version}"}
+            self.text, self.version = body["text"], (self.version or 0) + 1
+            return {"etag": self._etag()}
         return {
             "variable": "trempy_task_orders",
             "settings": json.loads(self.text),
             "text": self.text,
             "schema": task_json_schema(),
-            "etag": f"v{self.version}",
+            "etag": self._etag(),
             "can_edit": self.can["edit_settings"],
         }
+
+    def _etag(self) -> str | None:
+        return None if self.version is None else f"v{self.version}"
 
     def _check(self, text: str) -> Json:
         try:

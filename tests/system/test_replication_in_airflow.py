@@ -18,6 +18,8 @@ EXAMPLES = {
     "trempy_example_on_assets",
     "trempy_example_report",
     "trempy_example_suggest",
+    "trempy_example_slot_changes",
+    "trempy_example_queue_messages",
 }
 
 

@@ -7,7 +7,7 @@ pydantic-ai is imported when a model is asked; it belongs to the extra `ai`.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -34,6 +34,7 @@ DEFAULT_MODEL = "deepseek:deepseek-chat"
 DEFAULT_CONN_ID = "trempy_model"
 CORRECTIONS = 3
 TIMEOUT_SECONDS = 180.0
+_POLL_SECONDS = 0.2
 _DESTRUCTIVE = {
     "recreate_table_if_exists": "drops target tables that are there",
     "truncate_before_insert": "removes rows that are in target tables",
@@ -71,12 +72,14 @@ class ModelDrafter:
 
     `create_agent` makes a pydantic-ai agent of `output_type`, `instructions` and other arguments of Agent.
     What does not validate goes back to the model at most `corrections` times.
+    `is_unwanted` is looked at while the model is waited for: once it says so, there is no draft.
     """
 
     create_agent: Callable[..., Any]
     name: str
     corrections: int = CORRECTIONS
     timeout_seconds: float = TIMEOUT_SECONDS
+    is_unwanted: Callable[[], bool] = lambda: False
 
     def draft(self, description: str, grounds: Grounds) -> Draft:
         """Return a draft, with its problems when the last one did not validate either.
@@ -117,7 +120,18 @@ class ModelDrafter:
         return agent
 
     async def _ask(self, agent: Any, message: str) -> None:
-        await asyncio.wait_for(agent.run(message), self.timeout_seconds)
+        await asyncio.wait_for(self._while_wanted(agent.run(message)), self.timeout_seconds)
+
+    async def _while_wanted(self, answering: Coroutine[Any, Any, Any]) -> None:
+        answer = asyncio.ensure_future(answering)
+        try:
+            while not answer.done():
+                if self.is_unwanted():
+                    raise ModelError("nobody waits for it any more")
+                await asyncio.wait({answer}, timeout=_POLL_SECONDS)
+            answer.result()
+        finally:
+            answer.cancel()
 
 
 @dataclass(slots=True)

@@ -296,6 +296,7 @@ _COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
     "validate": ("compare the rows of both sides while changes are followed", _add_validate),
     "cutover": ("tell whether the target may take over: no lag, sequences set, tables equal", _add_cutover),
     "reload": ("load again: everything from zero, or only the tables named", _add_reload),
+    "prune": ("delete row errors and settled dead letters older than the settings keep them", _no_options),
     "sweep": ("list slots, publications and queues of tasks that the target does not know", _add_sweep),
     "skip": ("leave out one transaction of the source, by its commit LSN", _add_skip),
     "teardown": ("remove slot, publication, queues, exchanges and the task's metadata", _no_options),

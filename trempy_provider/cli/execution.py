@@ -22,6 +22,7 @@ from trempy_provider.replication import wire_json
 _COMMANDS: Mapping[str, tuple[str, str]] = {
     "check": ("preparing", "run_check"),
     "dry-run": ("preparing", "run_dry_run"),
+    "prune": ("preparing", "run_prune"),
     "setup": ("preparing", "run_setup"),
     "sweep": ("preparing", "run_sweep"),
     "teardown": ("preparing", "run_teardown"),

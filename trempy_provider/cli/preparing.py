@@ -1,4 +1,4 @@
-"""`check`, `dry-run`, `setup`, `sync-sequences`, `sweep` and `teardown`."""
+"""`check`, `dry-run`, `setup`, `sync-sequences`, `prune`, `sweep` and `teardown`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from trempy_provider.cli.invocation import Invocation, Outcome
 from trempy_provider.cli.reports import facts_text, findings_text
 from trempy_provider.jobs.check import check
 from trempy_provider.jobs.dry_run import dry_run
+from trempy_provider.jobs.prune import prune
 from trempy_provider.jobs.setup import setup
 from trempy_provider.jobs.sweep import sweep
 from trempy_provider.jobs.sync_sequences import sync_sequences
@@ -52,6 +53,12 @@ def run_sync_sequences(invocation: Invocation) -> Outcome:
     """Bring the target's sequences to where the source's stand."""
     connections = invocation.connections
     report = sync_sequences(invocation.task, source=connections.source, target=connections.target).as_dict()
+    return Outcome(report, facts_text(report))
+
+
+def run_prune(invocation: Invocation) -> Outcome:
+    """Delete what the metadata tells of a past that the settings let go of."""
+    report = prune(invocation.task, target=invocation.connections.target).as_dict()
     return Outcome(report, facts_text(report))
 
 

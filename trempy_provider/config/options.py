@@ -253,6 +253,14 @@ class ErrorHandling(SettingsModel):
         le=SECONDS_MAX,
         description="The period of `stop_after_errors`: errors that are older do not count.",
     )
+    history_retention_days: int | None = Field(
+        default=90,
+        strict=True,
+        ge=1,
+        le=36600,
+        description="How long row errors, dead letters that are settled and skipped transactions stay in the "
+        "metadata; null means for good.",
+    )
 
 
 class TaskOptions(SettingsModel):

@@ -29,6 +29,7 @@ from trempy_provider.jobs.cancelling import cancelling
 from trempy_provider.jobs.heap import give_back_large_blocks
 from trempy_provider.jobs.lease import EndReason, Lease, StopSignal
 from trempy_provider.jobs.pause import PauseWatch
+from trempy_provider.jobs.prune import prune_task
 from trempy_provider.postgres.checkpoints import is_caught_up, read_checkpoint
 from trempy_provider.postgres.metadata_places import metadata_session, verify_places
 from trempy_provider.postgres.session import Endpoint, Session
@@ -112,6 +113,7 @@ class _Apply:
             stop=self._stop,
         )
         deliveries.take_back_dead_letters()
+        prune_task(session, self._task)
         with (
             closing(self._broker.open_consumer(prefetch_count=self._task.cdc.prefetch_count)) as consumer,
             closing(ReadAhead(consumer, deliveries.batches.read)) as ahead,

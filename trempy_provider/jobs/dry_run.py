@@ -6,7 +6,7 @@ of the target that is rolled back.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -86,17 +86,24 @@ def dry_run(
     broker: Broker | None = None,
     sample_rows: int = SAMPLE_ROWS,
     shown_rows: int = SHOWN_ROWS,
+    is_unwanted: Callable[[], bool] = lambda: False,
 ) -> DryRunReport:
     """Look at both servers, then try the settings on the first rows of each table, and undo it.
 
     `shown_rows` of each table are in the report; with 0, no value of a row leaves the servers' reach.
+    Once `is_unwanted` says so, no further table is tried.
     """
     preflight = check(task, source=source, target=target, broker=broker)
     try:
         with source.connect("dry_run") as source_session, target.connect("dry_run") as target_session:
             give_salts(source_session, read_salts(task, source))
             trials = _try_tables(
-                task, source_session, target_session, sample_rows=sample_rows, shown_rows=shown_rows
+                task,
+                source_session,
+                target_session,
+                sample_rows=sample_rows,
+                shown_rows=shown_rows,
+                is_unwanted=is_unwanted,
             )
     except TrempyError:
         if preflight.error is None:  # it names what kept the sample from being taken
@@ -106,7 +113,13 @@ def dry_run(
 
 
 def _try_tables(
-    task: ReplicationTask, source: Session, target: Session, *, sample_rows: int, shown_rows: int
+    task: ReplicationTask,
+    source: Session,
+    target: Session,
+    *,
+    sample_rows: int,
+    shown_rows: int,
+    is_unwanted: Callable[[], bool],
 ) -> tuple[TableTrial, ...]:
     tables, _ = find_tables_with_findings(source, task)
     collation = choose_text_collation(source, target)
@@ -120,7 +133,7 @@ def _try_tables(
             sample_rows=sample_rows,
             shown_rows=shown_rows,
         )
-        return tuple(_try_table(trial, table) for table in tables)
+        return tuple(_try_table(trial, table) for table in tables if not is_unwanted())
 
 
 def _try_table(trial: SampleTrial, table: Table) -> TableTrial:

@@ -102,6 +102,7 @@ def get_commands() -> list[CLICommand]:
             func=lazy_load_command(f"{_RUN}.run_suggest"),
             args=_SUGGEST,
         ),
+        _command("prune", "Delete row errors and settled dead letters that are too old to keep."),
         _command("sweep", "List what tasks have left that the target does not know.", _REMOVE),
         _command("teardown", "Remove slot, publication, queues and metadata."),
         _same("schema", "Print the JSON Schema of the settings."),

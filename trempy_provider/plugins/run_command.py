@@ -28,6 +28,7 @@ from trempy_provider.jobs.full_load import full_load
 from trempy_provider.jobs.lease import StopSignal
 from trempy_provider.jobs.monitor import MonitorReport, monitor
 from trempy_provider.jobs.progress import TerminalProgress
+from trempy_provider.jobs.prune import prune
 from trempy_provider.jobs.refresh import refresh
 from trempy_provider.jobs.reload import reload
 from trempy_provider.jobs.setup import setup
@@ -207,6 +208,12 @@ def run_cutover(task: ReplicationTask, endpoints: TaskEndpoints, arguments: Name
         patience_seconds=arguments.wait,
         stop=StopSignal(),
     )
+
+
+@_command
+def run_prune(task: ReplicationTask, endpoints: TaskEndpoints, _: Namespace) -> Any:
+    """Run prune."""
+    return prune(task, target=endpoints.target)
 
 
 @_command

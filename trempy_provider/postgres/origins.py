@@ -72,6 +72,17 @@ def marked_if_local_only(session: Session, task: ReplicationTask) -> Iterator[No
             session.execute(static_sql("reset_origin"))
 
 
+def origin_owners(session: Session) -> dict[str, str]:
+    """Return the origins that tasks have in this database, each with its task's name.
+
+    A task may be called like another one's second origin: then the first one tells.
+    """
+    prefix = apply_origin(session, "")
+    rows = session.fetch_all(static_sql("our_origins"), {"prefix": prefix})
+    names = {name.removeprefix(prefix) for (name,) in rows}
+    return {prefix + name: name if f"{name}_load" in names else name.removesuffix("_load") for name in names}
+
+
 def drop_origins(session: Session, task_name: str) -> None:
     """Drop the task's origins, if it has any."""
     names = [apply_origin(session, task_name), load_origin(session, task_name)]

@@ -222,3 +222,12 @@ def test_a_missing_table_that_may_not_be_created_is_said(shop: DatabasePair, tas
 
     assert "does not exist" in str(trial(report, "customers").error)
     assert ConfigurationError.__name__ not in str(report.error)
+
+
+def test_no_further_table_is_tried_once_nobody_wants_it(shop: DatabasePair, task_name: str) -> None:
+    looks = iter([False, True, True])
+
+    task = task_with(task_name, "customers", "parts", "empty")
+    report = run(task, shop, is_unwanted=lambda: next(looks))
+
+    assert len(report.tables) == 1

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from psycopg2 import sql
 
-from tests.support.databases import DatabasePair
-from tests.support.tasks import make_source, make_target, make_task, open_target
+from tests.support.databases import Database, DatabasePair
+from tests.support.tasks import make_endpoint, make_source, make_target, make_task, open_target
 from tests.support.wait import wait_until
 from trempy_provider.broker.parameters import RabbitMqParameters
 from trempy_provider.broker.rabbitmq import RabbitMqBroker
@@ -14,7 +15,22 @@ from trempy_provider.jobs.setup import setup
 from trempy_provider.jobs.sweep import sweep
 from trempy_provider.jobs.teardown import teardown
 from trempy_provider.postgres.metadata import delete_task
+from trempy_provider.postgres.origins import FUNCTIONS, apply_origin
+from trempy_provider.postgres.parameters import ConnectionParameters
 from trempy_provider.postgres.replication_connection import open_replication
+from trempy_provider.postgres.session import Endpoint
+
+
+def apart(databases: DatabasePair, metadata_database: Database, task_name: str) -> dict[str, Endpoint]:
+    """Return source and target of a task whose metadata is in a database of its own."""
+    metadata = make_endpoint(metadata_database.uri, task_name, "metadata")
+    target = Endpoint(
+        lambda: ConnectionParameters.from_uri(databases.target_uri),
+        task_name=task_name,
+        role="target",
+        metadata=metadata,
+    )
+    return {"source": make_source(databases, task_name), "target": target}
 
 
 def test_orphans_are_listed_and_only_those_named_are_removed(
@@ -76,3 +92,53 @@ def test_orphans_are_listed_and_only_those_named_are_removed(
     teardown(tasks[2], **ends, broker=brokers[2])
     assert sweep(task, **ends, broker=brokers[0]).orphans == ()
     teardown(task, **ends, broker=brokers[0])
+
+
+def test_origins_and_other_metadata_of_forgotten_tasks_are_found_and_removed(
+    databases: DatabasePair, metadata_database: Database, make_task_name, rabbitmq_uri: str
+) -> None:
+    """A task that is called like another one's second origin stays."""
+    databases.target_superuser.execute(
+        sql.SQL("grant execute on function {} to {}").format(
+            sql.SQL(", ".join(FUNCTIONS)), sql.Identifier(databases.target.role)
+        )
+    )
+    databases.source_admin.execute(
+        "create schema shop; create table shop.a (id int primary key); create table shop.b (id int primary key)"
+    )
+    gone = make_task_name()
+    known = f"{gone}_load"
+    tasks = [make_task(gone, ["a"]), make_task(known, ["b"])]
+    ends = apart(databases, metadata_database, known)
+    broker = RabbitMqBroker(lambda: RabbitMqParameters.from_uri(rabbitmq_uri), task_name=known)
+    for task in tasks:
+        setup(
+            task, **apart(databases, metadata_database, task.task_name), broker=broker.of_task(task.task_name)
+        )
+    with open_target(databases) as target:
+        names = [
+            apply_origin(target, gone),
+            apply_origin(target, known),
+            f"{apply_origin(target, known)}_load",
+        ]
+        for name in names:
+            target.execute(f"select pg_replication_origin_create('{name}')")
+        delete_task(target, gone)
+    databases.source.execute("select pg_drop_replication_slot(%s)", [tasks[0].slot_name])
+    databases.source.execute(f"drop publication {tasks[0].publication_name}")
+
+    found = sweep(tasks[1], **ends, broker=broker)
+    removed = sweep(tasks[1], **ends, broker=broker, remove=[gone])
+
+    assert {(o.task_name, o.kind) for o in found.orphans} == {
+        (gone, "origin"), (gone, "metadata"), (gone, "queue"),
+    }  # fmt: skip
+    assert all(orphan.is_removed for orphan in removed.orphans)
+    assert sweep(tasks[1], **ends, broker=broker).orphans == ()
+    left = databases.target.fetch_all(
+        "select roname from pg_replication_origin where roname = any(%s)", [names]
+    )
+    assert {name for (name,) in left} == set(names[1:])
+    assert metadata_database.fetch_all("select task_name from trempy.tasks") == [(known,)]
+    teardown(tasks[1], **ends, broker=broker)
+    assert not databases.target.fetch_all("select from pg_replication_origin where roname = any(%s)", [names])

@@ -50,6 +50,7 @@ def test_minimal_settings_have_the_defaults_of_the_format() -> None:
     policies = task.error_handling.model_dump()
     assert policies.pop("stop_after_errors") is None
     assert policies.pop("stop_after_errors_period_seconds") == 86400
+    assert policies.pop("history_retention_days") == 90
     assert set(policies.values()) == {False}
     assert task.tables[0].priority == 2
     assert task.tables[0].columns is None

@@ -13,6 +13,7 @@ import pendulum
 from airflow.api_fastapi.app import get_auth_manager
 from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
 from airflow.api_fastapi.auth.managers.models.resource_details import (
+    ConnectionDetails,
     DagAccessEntity,
     DagDetails,
     VariableDetails,
@@ -20,6 +21,7 @@ from airflow.api_fastapi.auth.managers.models.resource_details import (
 from airflow.api_fastapi.common.dagbag import create_dag_bag
 from airflow.api_fastapi.core_api.security import get_user
 from airflow.configuration import conf
+from airflow.models.connection import Connection
 from airflow.models.dag import DagModel
 from airflow.models.dagrun import DagRun
 from airflow.models.log import Log
@@ -82,6 +84,25 @@ def may_use_variable(user: User, key: str, *, method: Method) -> bool:
     """Tell whether the user may read (GET), create (POST) or change (PUT) a Variable."""
     details = VariableDetails(key=key, team_name=Variable.get_team_name(key))
     return bool(get_auth_manager().is_authorized_variable(method=method, details=details, user=user))
+
+
+def may_create_variables(user: User) -> bool:
+    """Tell whether the user may create Variables, whatever their keys."""
+    return bool(get_auth_manager().is_authorized_variable(method="POST", details=None, user=user))
+
+
+def may_read_connection(user: User, conn_id: str) -> bool:
+    """Tell whether the user may look at a connection."""
+    details = ConnectionDetails(conn_id=conn_id, team_name=Connection.get_team_name(conn_id))
+    return bool(get_auth_manager().is_authorized_connection(method="GET", details=details, user=user))
+
+
+def readable_connections(user: User) -> dict[str, str]:
+    """Return the types of those connections of Airflow's database that the user may look at, by their ids."""
+    readable = get_auth_manager().get_authorized_connections(user=user, method="GET")
+    with create_session() as session:
+        found = session.execute(select(Connection.conn_id, Connection.conn_type)).all()
+    return {conn_id: conn_type or "" for conn_id, conn_type in found if conn_id in readable}
 
 
 def find_dags(dag_ids: Collection[str]) -> dict[str, DagFacts]:
@@ -174,6 +195,12 @@ def save_variable(user: User, key: str, text: str, *, expected: str | None) -> N
         else:
             present.set_val(text)
         session.add(_audit(user, "trempy_save_settings", extra=key))
+
+
+def note_deed(user: User, event: str, *, extra: str) -> None:
+    """Write into Airflow's audit log what a user has done."""
+    with create_session() as session:
+        session.add(_audit(user, event, extra=extra))
 
 
 def _set_paused(session: Session, user: User, dag_ids: Collection[str], *, is_paused: bool) -> None:

@@ -10,7 +10,12 @@ from fastapi import APIRouter
 
 from trempy_provider.errors import TrempyError
 from trempy_provider.jobs.task_status import TaskState
-from trempy_provider.plugins.api.airflow_access import CurrentUser, DagFacts, find_dags
+from trempy_provider.plugins.api.airflow_access import (
+    CurrentUser,
+    DagFacts,
+    find_dags,
+    may_create_variables,
+)
 from trempy_provider.plugins.api.permissions import permissions_of
 from trempy_provider.plugins.api.presentation import UNKNOWN, counters_of, describe_table, describe_task, iso
 from trempy_provider.plugins.api.rights import readable_tasks
@@ -33,6 +38,7 @@ def list_tasks(user: CurrentUser, state: State) -> dict[str, Any]:
         "now": iso(datetime.now(timezone.utc)),
         "tasks": _describe(state, shown),
         "hidden": len(known) - len(shown),
+        "can_create": may_create_variables(user),
         "problems": list(state.tasks().problems) if shown or not known else [],
     }
 

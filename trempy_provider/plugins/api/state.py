@@ -10,6 +10,7 @@ from trempy_provider.config.dag_names import all_dag_ids_of
 from trempy_provider.config.task import ReplicationTask
 from trempy_provider.errors import SettingsError
 from trempy_provider.plugins.api.airflow_access import CurrentUser, User
+from trempy_provider.plugins.api.long_calls import LongCalls
 from trempy_provider.plugins.api.rates import Rates
 from trempy_provider.plugins.api.rights import require_logs, require_readable
 from trempy_provider.plugins.api.servers import Servers, Sparklines
@@ -28,6 +29,7 @@ class PageState:
         self.servers = Servers(self._reads)
         self.sparklines = Sparklines(SharedReads(workers=4, fresh_seconds=20.0, wait_seconds=1.0))
         self.rates = Rates()
+        self.long_calls = LongCalls()
 
     def tasks(self) -> KnownTasks:
         """Return all tasks, as of a moment ago; raise SettingsError when Airflow's database is silent."""

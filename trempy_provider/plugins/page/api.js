@@ -4,7 +4,7 @@
 
 import { API } from "./airflow.js";
 
-const TIMEOUT_MILLISECONDS = 30_000;
+const TIMEOUT_SECONDS = 30;
 const WORDS = {
   0: "The server does not answer",
   401: "You are not logged in to Airflow any more; log in again and come back",
@@ -25,12 +25,12 @@ export function get(segments, query = {}) {
   return request("GET", segments, { query });
 }
 
-/** POST or PUT a JSON body. */
-export function send(method, segments, body) {
-  return request(method, segments, { body });
+/** POST or PUT a JSON body; wait so many seconds, or until a signal says that nobody waits any more. */
+export function send(method, segments, body, { seconds, signal } = {}) {
+  return request(method, segments, { body, seconds, signal });
 }
 
-async function request(method, segments, { query = {}, body }) {
+async function request(method, segments, { query = {}, body, seconds = TIMEOUT_SECONDS, signal }) {
   const url = new URL(segments.map(encodeURIComponent).join("/"), API);
   for (const [name, value] of Object.entries(query)) {
     if (value !== null && value !== undefined) url.searchParams.set(name, value);
@@ -45,10 +45,10 @@ async function request(method, segments, { query = {}, body }) {
       body: body === undefined ? undefined : JSON.stringify(body),
       credentials: "same-origin",
       cache: "no-store",
-      signal: AbortSignal.timeout(TIMEOUT_MILLISECONDS),
+      signal: AbortSignal.any([AbortSignal.timeout(seconds * 1000), ...(signal ? [signal] : [])]),
     });
   } catch {
-    throw new ApiError(0);
+    throw new ApiError(0, signal?.aborted ? "You have cancelled it" : null);
   }
   const content = await answer.json().catch(() => null);
   if (!answer.ok) throw new ApiError(answer.status, detailOf(content), content?.problems ?? content?.detail?.problems ?? []);

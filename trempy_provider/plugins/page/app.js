@@ -3,6 +3,7 @@
  */
 
 import { followTheme } from "./airflow.js";
+import { Assistant } from "./assistant.js";
 import { h, nameOf } from "./dom.js";
 import { complain, unanswered } from "./messages.js";
 import { Overview } from "./overview.js";
@@ -31,6 +32,8 @@ function navigate() {
   if (route.screen === "task") {
     open(new TaskScreen(route.name, () => poll.now()));
     screen.show(route.tab);
+  } else if (route.screen === "assistant") {
+    open(new Assistant(route.name));
   } else {
     open(new Overview(openWantedDag));
   }
@@ -40,6 +43,7 @@ function navigate() {
 
 function open(next) {
   poll?.stop();
+  screen?.leave?.();
   screen = next;
   document.title = next.title;
   main.replaceChildren(next.element);

@@ -32,6 +32,7 @@ export class Overview {
   #counts = h("dl", { class: "tiles" });
   #problems = h("ul", { class: "reasons alarm" });
   #hidden = h("p", { class: "muted" });
+  #draft = h("a", { href: "#/assistant", hidden: true }, "Draft a task");
   #only = h("select", { "aria-label": "Which tasks", change: () => this.#table.refresh() }, [
     h("option", { value: "" }, "All tasks"),
     h("option", { value: "attention" }, "Needs attention"),
@@ -46,7 +47,7 @@ export class Overview {
     keep: (task) => this.#wanted(task),
     tools: [this.#only],
   });
-  element = h("div", {}, h("h1", {}, "Replication"), this.#problems, this.#counts, this.#table.element, this.#hidden);
+  element = h("div", {}, h("div", { class: "heading" }, h("h1", {}, "Replication"), this.#draft), this.#problems, this.#counts, this.#table.element, this.#hidden);
 
   /** :param found: called with the tasks after each answer */
   constructor(found) {
@@ -59,6 +60,7 @@ export class Overview {
     answered(answer.now);
     this.#table.update(answer.tasks);
     showList(this.#problems, answer.problems ?? []);
+    this.#draft.hidden = !answer.can_create;
     this.#count(answer.tasks);
     setText(this.#hidden, answer.hidden ? `${answer.hidden} more that you may not see.` : "");
     this.found(answer.tasks);

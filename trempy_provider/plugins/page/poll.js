@@ -24,7 +24,7 @@ export class Poll {
     clearTimeout(this.#timer);
     this.#running ??= this.#once().finally(() => {
       this.#running = null;
-      if (!this.#stopped && !document.hidden) this.#timer = setTimeout(() => this.now(), this.#pause * 1000);
+      if (!this.#stopped && !document.hidden && Number.isFinite(this.#pause)) this.#timer = setTimeout(() => this.now(), this.#pause * 1000);
     });
     return this.#running;
   }

@@ -33,7 +33,7 @@ export class SettingsTab {
     });
     const place = stored.variable ? ["Kept in the Variable ", nameOf(stored.variable)] : ["Kept in ", nameOf(stored.origin)];
     const reason = stored.variable ? ". You lack the right to change it." : ", which cannot be changed here.";
-    const where = h("p", { class: "muted" }, place, stored.can_edit ? "." : reason);
+    const where = h("p", { class: "muted" }, place, stored.can_edit ? ". " : reason, stored.can_edit ? h("a", { href: `#/assistant/${encodeURIComponent(this.name)}` }, "Describe a change") : null);
     this.element.replaceChildren(where, this.#editor.element, h("div", { class: "buttons sticky" }, this.#revert, this.#save));
     this.#editor.show(stored.text);
   }
