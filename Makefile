@@ -11,7 +11,7 @@ WORKERS ?= $(shell echo $$(($$(nproc) + 1)))
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help print-python venv servers unit test soak bench lint types contracts docs demo demo-down eval-assistant constraints reference dist clean
+.PHONY: help print-python venv servers unit test soak bench lint types contracts docs demo demo-down eval-assistant constraints reference readme-pt dist clean
 
 help:  ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -68,6 +68,9 @@ constraints: venv  ## write constraints.txt anew after a change of dependencies
 
 reference: venv  ## write the settings reference into the README
 	$(BIN)/python -m sandbox.reference
+
+readme-pt: venv  ## record that README.pt-BR.md says the same as README.md, and tell what has changed
+	@$(BIN)/python -m sandbox.readme_pt
 
 dist: venv  ## build the wheel and the source archive into dist/
 	$(BIN)/uv build -q --out-dir dist
