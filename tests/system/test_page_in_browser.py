@@ -13,6 +13,7 @@ from playwright.sync_api import Browser, FrameLocator, Page, expect
 from tests.support.browser import (
     PATIENCE_MILLISECONDS,
     Watch,
+    is_scrolled_sideways,
     keep_screenshot,
     open_browser,
 )
@@ -110,7 +111,9 @@ def finish(shop: Shop, *started: tuple[str, str]) -> None:
         assert state == "success", shop.explain(dag_id, run_id)
 
 
-def test_actions_are_done_from_the_page_while_changes_go_on(shop: Shop, page: Page, task_name: str) -> None:
+def test_every_action_is_done_from_the_page_while_changes_go_on(
+    shop: Shop, page: Page, task_name: str
+) -> None:
     start_following(shop, task_name)
     shop.pair.target_admin.execute(
         "alter table shop.visits add constraint no_poison check (page <> 'poison')"
@@ -147,4 +150,18 @@ def test_actions_are_done_from_the_page_while_changes_go_on(shop: Shop, page: Pa
     finish(shop, act(page, "Validate tables", button="Validate chosen"))
     page.get_by_role("tab", name="Batches").click()
     expect(page.get_by_role("row").nth(1)).to_contain_text("/", timeout=SLOW_MILLISECONDS)
+    page.get_by_role("tab", name="Settings").click()
+    page.get_by_label("task.interval_seconds", exact=True).fill("2")
+    page.get_by_role("button", name="Save…").click()
+    page.get_by_role("dialog").get_by_role("button", name="Save").click()
+    expect(page.get_by_text("The settings have been saved.")).to_be_visible()
+    saved = json.loads(shop.api.get(f"/variables/trempy_task_{task_name}")["value"])
+    assert saved["task"]["interval_seconds"] == 2
+    page.set_viewport_size({"width": 360, "height": 700})
+    assert not is_scrolled_sideways(page)
+    keep_screenshot(page, "task-settings-narrow")
+
+    finish(shop, act(page, "Tear down", typed=task_name))
+    slots = "select count(*) from pg_replication_slots where slot_name = %s"
+    assert shop.pair.source_superuser.fetch_value(slots, [f"trempy_{task_name}"]) == 0
     assert watch.errors == []

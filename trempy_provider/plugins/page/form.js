@@ -111,6 +111,7 @@ export class SchemaForm {
     const id = `field-${(numbered += 1)}`;
     const error = h("span", { class: "error", id: `${id}-error` });
     input.id = id;
+    input.setAttribute("aria-label", path);
     input.setAttribute("aria-describedby", `${id}-help ${id}-error`);
     this.#fields.set(path, { input, error });
     return h("div", { class: "field" }, h("label", { for: id }, label), input, h("span", { class: "muted small", id: `${id}-help` }, rules.description ?? ""), error);
