@@ -116,7 +116,7 @@ def capture(
     give_back_large_blocks()
     report = report or CaptureReport()
     started_at = time.monotonic()
-    with sampling(task, source=source, target=target, broker=broker):
+    with sampling(task, source=source, target=target, broker=broker, stop=stop):
         _capture(task, report, source=source, target=target, broker=broker, lease=lease, stop=stop)
     report.seconds = time.monotonic() - started_at
     return report

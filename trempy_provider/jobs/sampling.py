@@ -16,6 +16,7 @@ from trempy_provider.broker.base import Broker
 from trempy_provider.config.options import StatisticsOptions
 from trempy_provider.config.task import ReplicationTask
 from trempy_provider.errors import TrempyError
+from trempy_provider.jobs.lease import StopSignal
 from trempy_provider.jobs.overview import TaskOverview, read_database, read_source, task_overview
 from trempy_provider.postgres.session import Endpoint
 from trempy_provider.postgres.statistics import (
@@ -37,8 +38,13 @@ _PRUNE_EVERY = 60
 
 
 @contextmanager
-def sampling(task: ReplicationTask, *, source: Endpoint, target: Endpoint, broker: Broker) -> Iterator[None]:
-    """Sample while the block runs, soon after its beginning and once more at its end, unless it is short."""
+def sampling(
+    task: ReplicationTask, *, source: Endpoint, target: Endpoint, broker: Broker, stop: StopSignal
+) -> Iterator[None]:
+    """Sample while the block runs, soon after its beginning and once more at its end, unless it is short.
+
+    Whoever asks it to stop is not kept waiting for a last sample.
+    """
     interval_seconds = task.task.statistics_settings.interval_seconds
     if interval_seconds is None:
         yield
@@ -48,7 +54,7 @@ def sampling(task: ReplicationTask, *, source: Endpoint, target: Endpoint, broke
     try:
         yield
     finally:
-        sampler.stop()
+        sampler.stop(at_once=stop.is_set())
 
 
 def sample(task: ReplicationTask, *, source: Endpoint, target: Endpoint, broker: Broker) -> TaskSample:
@@ -105,15 +111,17 @@ class _Sampler:
         self._broker = broker
         self._interval_seconds = interval_seconds
         self._stop = threading.Event()
+        self._is_cut_short = False
         self._thread = threading.Thread(target=self._run, name=f"trempy-{JOB}", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
 
-    def stop(self) -> None:
+    def stop(self, *, at_once: bool) -> None:
         """Let the last sample be taken; a server that does not answer is not waited for."""
+        self._is_cut_short = at_once
         self._stop.set()
-        self._thread.join(LAST_SAMPLE_SECONDS)
+        self._thread.join(0 if at_once else LAST_SAMPLE_SECONDS)
 
     def _run(self) -> None:
         """Sample until asked to stop; a lease that ends at once neither has a sample nor waits for one."""
@@ -124,7 +132,8 @@ class _Sampler:
             self._sample(prunes=count % _PRUNE_EVERY == 0)
             count += 1
             self._stop.wait(self._interval_seconds)
-        self._sample(prunes=False)
+        if not self._is_cut_short:
+            self._sample(prunes=False)
 
     def _sample(self, *, prunes: bool) -> None:
         try:

@@ -102,7 +102,11 @@ def test_a_short_lease_is_not_held_up_and_an_unreachable_server_is_no_error(repl
 
     began_at = time.monotonic()
     with sampling_module.sampling(
-        replication.task, source=nowhere, target=replication.target, broker=replication.broker
+        replication.task,
+        source=nowhere,
+        target=replication.target,
+        broker=replication.broker,
+        stop=StopSignal(),
     ):
         pass
 
