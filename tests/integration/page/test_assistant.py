@@ -101,7 +101,7 @@ def test_draft_that_does_not_fit_the_source_is_saved_only_when_it_is_changed(
     expect(page.get_by_text("✓ These settings are valid.")).to_be_visible()
     save = page.get_by_role("button", name="Save…")
     expect(save).to_be_disabled()
-    page.get_by_label("interval_seconds").first.fill("7")
+    page.get_by_label("task.interval_seconds", exact=True).fill("7")
 
     expect(save).to_be_enabled()
     assert page.evaluate("window.harmed") is None
