@@ -142,6 +142,9 @@ def test_tables_are_refreshed_reloaded_and_validated_and_the_task_torn_down(shop
     finish(shop, user.act(followed, "validate", tables=["shop.products"]), state="failed")
     finish(shop, user.act(followed, "reload_tables", tables=["shop.products"]))
     finish(shop, user.act(followed, "validate", tables=["shop.products"]))
+    shop.pair.target_admin.execute("delete from shop.customers where id < 10")
+    assert finish(shop, user.act(followed, "full_load"))["conf"]["reload"] is True
+    assert shop.pair.target.fetch_value("select count(*) from shop.customers") == 500
     finish(shop, user.act(followed, "sync_sequences"))
     finish(shop, user.act(followed, "replay_dead_letters", ids="all"))
     finish(shop, user.act(followed, "discard_dead_letters", ids=["nowhere"]), state="failed")
