@@ -11,6 +11,7 @@ from trempy_provider.jobs.dead_letters import SettleReport, discard_dead_letters
 from trempy_provider.jobs.full_load import full_load
 from trempy_provider.jobs.pause import pause
 from trempy_provider.jobs.progress import LogProgress
+from trempy_provider.jobs.prune import prune
 from trempy_provider.jobs.refresh import refresh
 from trempy_provider.jobs.resume import resume
 from trempy_provider.jobs.sweep import sweep
@@ -104,6 +105,10 @@ def _sweep(run: JobRun) -> Any:
     return sweep(run.task, **run.endpoints.for_job(run.task), remove=remove).as_dict()
 
 
+def _prune(run: JobRun) -> Any:
+    return prune(run.task, target=run.endpoints.target).as_dict()
+
+
 def _tear_down(run: JobRun) -> Any:
     """Let the leases end, then remove everything but the rows."""
     typed = run.context["params"]["confirm"]
@@ -136,6 +141,7 @@ ACTIONS: Mapping[str, Callable[[JobRun], Any]] = MappingProxyType(
         "discard_dead_letters": _discard,
         "sync_sequences": _sync_sequences,
         SWEEP: _sweep,
+        "prune": _prune,
         "tear_down": _tear_down,
     }
 )
