@@ -103,9 +103,11 @@ class AirflowServer:
             self.start_component(name)
         self._wait_until_healthy()
 
-    def start_component(self, name: str) -> ServerProcess:
+    def start_component(
+        self, name: str, *, environment: Mapping[str, str] = MappingProxyType({})
+    ) -> ServerProcess:
         """Start `airflow <name>` beside what runs already, such as a second `triggerer`."""
-        return self._start(name, *COMMANDS[name])
+        return self._start(name, *COMMANDS[name], environment=environment)
 
     def kill_component(self, name: str) -> None:
         """End `airflow <name>` with SIGKILL: scheduler, dag-processor, api-server or triggerer."""
@@ -153,12 +155,12 @@ class AirflowServer:
             raise AirflowError(f"task {task_id} of {dag_id} runs in no process of this Airflow (pid {pid})")
         return int(pid)
 
-    def _start(self, *arguments: str) -> ServerProcess:
+    def _start(self, *arguments: str, environment: Mapping[str, str] = MappingProxyType({})) -> ServerProcess:
         process = start_server(
             [Path(sys.executable).parent / "airflow", *arguments],
             record_path=self.home / f"{arguments[0]}-{len(self._processes)}{RECORD_SUFFIX}",
             log_path=self.log_path,
-            environment=self._environment,
+            environment={**self._environment, **environment},
             directory=self.home,
         )
         self._processes.append(process)

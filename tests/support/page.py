@@ -44,11 +44,18 @@ class Page:
         self, method: str, path: str, body: Any = None, *, headers: Mapping[str, str] | None = None
     ) -> Answer:
         """Send with the header of actions unless other headers are given."""
+        return self._send(method, f"{self._url}{path}", body, headers)
+
+    def visit(self, url: str) -> Answer:
+        """GET any URL of the same server as the same user."""
+        return self._send("GET", url, None, None)
+
+    def _send(self, method: str, url: str, body: Any, headers: Mapping[str, str] | None) -> Answer:
         given = {"Content-Type": "application/json", **({ACTION_HEADER: "1"} if headers is None else headers)}
         if self._token is not None:
             given["Authorization"] = f"Bearer {self._token}"
         encoded = None if body is None else json.dumps(body).encode()
-        request = Request(f"{self._url}{path}", data=encoded, headers=given, method=method)
+        request = Request(url, data=encoded, headers=given, method=method)
         try:
             with self._opener.open(request, timeout=self._timeout_seconds) as answer:
                 return Answer(answer.status, dict(answer.headers), answer.read())
