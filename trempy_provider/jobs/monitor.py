@@ -68,7 +68,7 @@ def monitor(
     """Measure the task, and list every threshold that is passed; drop the slot where the settings say so."""
     found = status(task, source=source, target=target, broker=broker)
     report = _measured(task, found, target)
-    dropped_bytes = _drop_filling_slot(task, found.slot, source=source, target=target)
+    dropped_bytes = _drop_filling_slot(task, found, source=source, target=target)
     alerts = tuple(_alerts(task, found, report, dropped_bytes=dropped_bytes))
     return replace(report, slot_dropped=dropped_bytes is not None, alerts=alerts)
 
@@ -95,21 +95,24 @@ def _count_errors(task: ReplicationTask, target: Endpoint) -> int:
 
 
 def _drop_filling_slot(
-    task: ReplicationTask, slot: SlotFacts | None, *, source: Endpoint, target: Endpoint
+    task: ReplicationTask, found: TaskStatus, *, source: Endpoint, target: Endpoint
 ) -> int | None:
     """Drop the slot if it retains as much as the settings allow; return how many bytes it retained.
 
-    Why the task has stopped is recorded before, where the target can be reached.
+    A task that is not set up has no slot: one of that name belongs to another installation.
+    Why the task has stopped is recorded then, where the target can be reached.
     """
-    limit = task.task.monitor_settings.drop_slot_at_retained_wal_bytes
+    limit, slot = task.task.monitor_settings.drop_slot_at_retained_wal_bytes, found.slot
     if limit is None or slot is None or not _is_filling(slot.retained_bytes, limit):
+        return None
+    if found.state is TaskState.NOT_SET_UP:
         return None
     with source.connect(JOB) as session:
         retained_bytes = read_slot(session, slot.name).retained_bytes
         if not _is_filling(retained_bytes, limit):
             return None
-        record_stop_of(target, job=JOB, reason=_drop_reason(slot.name, retained_bytes, limit))
         drop_slot(session, slot.name, application_prefix=source.application_name(""))
+    record_stop_of(target, job=JOB, reason=_drop_reason(slot.name, retained_bytes, limit))
     return retained_bytes
 
 

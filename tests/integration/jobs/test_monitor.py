@@ -9,7 +9,8 @@ from tests.support.databases import connect
 from tests.support.replication import Background, Replication, settings
 from tests.support.wait import wait_until
 from trempy_provider.config.loader import load_task
-from trempy_provider.errors import ApplyError, MonitorError, SettingsError, SlotLostError
+from trempy_provider.errors import ApplyError, MonitorError, SettingsError, SlotInUseError, SlotLostError
+from trempy_provider.jobs import monitor as monitor_module
 from trempy_provider.jobs.lease import StopSignal
 from trempy_provider.jobs.monitor import MonitorReport, monitor
 from trempy_provider.jobs.reload import reload
@@ -165,6 +166,35 @@ def test_slot_that_retains_too_much_is_dropped_under_its_reader_and_a_reload_bri
     replication.catch_up()
     replication.assert_equal()
     assert look(replication).alerts == ()
+
+
+def test_slot_of_a_task_that_is_not_set_up_here_stays(replication, databases, task_name):
+    """Another installation replicates the same source to another target under the same name."""
+    replication.change_settings(make_settings(task_name, drop_slot_at_retained_wal_bytes=1))
+    databases.target.execute("delete from trempy.tasks where task_name = %s", [task_name])
+    write_wal(databases)
+
+    report = look(replication)
+
+    assert report.retained_wal_bytes is not None and report.retained_wal_bytes > 1
+    assert not report.slot_dropped
+    assert slot_exists(replication)
+
+
+def test_slot_that_cannot_be_dropped_leaves_the_task_as_it_was(
+    replication, databases, task_name, monkeypatch
+):
+    def refuse(*_args, **_options):
+        raise SlotInUseError("somebody else reads it")
+
+    monkeypatch.setattr(monitor_module, "drop_slot", refuse)
+    replication.change_settings(make_settings(task_name, drop_slot_at_retained_wal_bytes=1))
+    write_wal(databases)
+
+    with pytest.raises(SlotInUseError):
+        look(replication)
+
+    assert status(replication.task, source=replication.source, target=replication.target).stop_reason is None
 
 
 def test_threshold_of_the_drop_is_above_that_of_the_alert(task_name):
