@@ -223,7 +223,9 @@ def cutover_dag(task: ReplicationTask, default_args: DefaultArgs = None) -> DAG:
 def monitor_dag(task: ReplicationTask, default_args: DefaultArgs = None) -> DAG:
     """Return the DAG that announces changed tables, and fails when the task needs attention.
 
-    Neither waits for the other, and neither is tried again: the next run comes soon.
+    Neither waits for the other.
+    An announcement is tried again, since only the same announcer tells again what has got lost with a worker;
+    the monitor is not: its next run comes soon.
     """
     dag = DAG(
         dag_id=dag_id_of(task.task_name, MONITOR),
@@ -231,7 +233,9 @@ def monitor_dag(task: ReplicationTask, default_args: DefaultArgs = None) -> DAG:
         **_common(task, "monitor", default_args),
     )
     with dag:
-        TrempyAnnounceOperator(task_id="announce", task_name=task.task_name)
+        TrempyAnnounceOperator(
+            task_id="announce", task_name=task.task_name, retries=3, retry_delay=timedelta(seconds=10)
+        )
         TrempyMonitorOperator(task_id="monitor", task_name=task.task_name)
     return dag
 

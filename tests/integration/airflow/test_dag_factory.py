@@ -182,6 +182,14 @@ def test_broken_tasks_of_the_variable_of_all_tasks_are_named_and_leave_the_other
         assert problem in str(caught.value)
 
 
+def test_announcement_is_tried_again_since_only_the_same_announcer_tells_it_again():
+    dags = {dag.dag_id: dag for dag in dags_of(load_task(make_settings("shop"), origin="test"))}
+    monitoring = dags["trempy_shop_monitor"]
+
+    assert monitoring.get_task("announce").retries == 3
+    assert monitoring.get_task("monitor").retries == 0
+
+
 def test_dags_carry_what_the_settings_say():
     settings = make_settings("shop", max_consecutive_failures=2)
     settings["task"] |= {"description": "The shop.", "owner": "ann"}
