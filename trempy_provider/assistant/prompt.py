@@ -27,6 +27,7 @@ DESCRIBED_TABLES = 40
 NAMED_TABLES = 1000
 _HISTORY_TASKS = 10
 _COMMENT_LENGTH = 200
+_READ_LENGTH = 10 * _COMMENT_LENGTH
 
 
 @cache
@@ -60,8 +61,8 @@ def table_facts(table: TableFacts) -> dict[str, Any]:
     facts = {
         "name": _name(table.name),
         "comment": _comment(table.comment),
-        "primary_key": list(table.primary_key),
-        "references": [_name(name) for name in table.references],
+        "primary_key": [column for column in table.primary_key if _is_clean(column)],
+        "references": [_name(name) for name in table.references if _is_clean(_name(name))],
         "estimated_rows": table.estimated_rows,
         "size_bytes": table.size_bytes,
         "updates_can_be_published": table.identifies_rows and table.is_logged,
@@ -112,7 +113,8 @@ def _column(column: ColumnFacts) -> dict[str, Any]:
 def _on_target(described: Iterable[TableFacts], catalogue: Catalogue) -> list[str] | None:
     if catalogue.present_on_target is None:
         return None
-    return [_name(table.name) for table in described if table.name in catalogue.present_on_target]
+    present = (table for table in described if table.name in catalogue.present_on_target)
+    return [_name(table.name) for table in present if _is_sendable(table)]
 
 
 def _relevant_history(described: Iterable[TableFacts], grounds: Grounds) -> tuple[TaskHistory, ...]:
@@ -170,7 +172,12 @@ def hidden(value: Any) -> Any:
 
 
 def _comment(comment: str | None) -> str | None:
-    return None if comment is None else without_secrets(comment)[:_COMMENT_LENGTH]
+    """Return the beginning of a comment; a word or quote that the first cut splits may be half a secret."""
+    if comment is None:
+        return None
+    if len(comment) > _READ_LENGTH:
+        comment = comment[:_READ_LENGTH].rpartition(" ")[0]
+    return without_secrets(comment)[:_COMMENT_LENGTH]
 
 
 def _is_sendable(table: TableFacts) -> bool:

@@ -15,7 +15,9 @@ from trempy_provider.config.task import ReplicationTask
 from trempy_provider.errors import ConfigurationError, ModelError
 from trempy_provider.postgres.session import Endpoint
 
-__all__ = ["Drafter", "Grounds", "read_grounds", "suggest"]
+__all__ = ["DESCRIPTION_MAX_LENGTH", "Drafter", "Grounds", "read_grounds", "suggest"]
+
+DESCRIPTION_MAX_LENGTH = 20_000
 
 
 class Drafter(Protocol):
@@ -45,10 +47,16 @@ def read_grounds(
 def suggest(description: str, grounds: Grounds, *, drafter: Drafter | None = None) -> Draft:
     """Return a draft for a person to look at; nothing is saved or started.
 
-    Raise ConfigurationError when the description is empty, or names no table and there is no model.
+    Raise ConfigurationError when the description is empty or too long, or it names no table and no model
+    is there.
     """
     if not description.strip():
         raise ConfigurationError("the description is empty", hint="Say which tables are to be replicated.")
+    if len(description) > DESCRIPTION_MAX_LENGTH:
+        raise ConfigurationError(
+            f"the description has {len(description):,} characters",
+            hint=f"At most {DESCRIPTION_MAX_LENGTH:,}.",
+        )
     if drafter is None:
         return advise(description, grounds)
     try:

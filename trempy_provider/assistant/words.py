@@ -18,13 +18,13 @@ def _any_of(*alternatives: str) -> re.Pattern[str]:
 HISTORY = _any_of(
     r"scd ?2|scd type 2|slowly changing|historize",
     r"every version|all versions|versions of (?:each|every|the) row",
-    r"(?:keep|keeping|with|full|whole|preserve|retain)\b[^.,;]*\bhistory",
-    r"(?:guard\w+|mant\w+|com|con|preserv\w+|conserv\w+)\b[^.,;]*\b(?:historico|historial|historia)",
+    r"(?:keep|keeping|with|full|whole|preserve|retain)\b[^.,;]{0,80}\bhistory",
+    r"(?:guard\w+|mant\w+|com|con|preserv\w+|conserv\w+)\b[^.,;]{0,80}\b(?:historico|historial|historia)",
     r"todas as versoes|todas las versiones|cada versao|cada version",
 )
 FOLLOW = _any_of(
     r"repli[cq]\w+|sync\w*|follow\w*|real[- ]?time|continuous\w*|cdc|up to date|stream\w*|mirror\w*|live",
-    r"every change|all changes|keep\b[^.,;]*\bfresh|as (?:it|they) changes?",
+    r"every change|all changes|keep\b[^.,;]{0,80}\bfresh|as (?:it|they) changes?",
     r"sincroniz\w+|acompanh\w+|tempo real|continuament\w*|continu[ao]s?|atualizad[ao]s?|espelh\w+",
     r"todas as (?:mudancas|alteracoes)|cada (?:mudanca|alteracao)|ao vivo",
     r"tiempo real|actualizad[ao]s?|todos los cambios|cada cambio|sigue|seguir|en vivo",
@@ -48,7 +48,7 @@ TRUNCATE = _any_of(
     r"esvazi\w+|limpa\w* (?:a|as) tabelas?|vacia\w*|limpi\w* (?:la|las) tablas?",
 )
 STOP_ON_ERROR = _any_of(
-    r"(?:stop|fail)\b[^.,;]*\berrors?|par(?:e|ar|a)\b[^.,;]*\berros?|det(?:en|ener|enga|iene)\w*\b[^.,;]*\berror\w*"
+    r"(?:stop|fail)\b[^.,;]{0,80}\berrors?|par(?:e|ar|a)\b[^.,;]{0,80}\berros?|det(?:en|ener|enga|iene)\w*\b[^.,;]{0,80}\berror\w*"
 )
 FOLLOW_SCHEMA = _any_of(
     r"(?:new|added) columns|schema (?:changes|evolution)|novas colunas|nuevas columnas",
@@ -65,7 +65,7 @@ BEYOND = _any_of(
 
 _NUMBER = r"(?P<count>\d{1,3}) ?"
 _EACH = r"(?:every|each|a cada|cada)"
-_AT = r"[^.;]*?\b(?:at|as|a las) (?P<hour>\d{1,2})(?:(?::|h)(?P<minute>\d{2})|h)?\s*(?P<half>am|pm)?"
+_AT = r"[^.;]{0,80}?\b(?:at|as|a las) (?P<hour>\d{1,2})(?:(?::|h)(?P<minute>\d{2})|h)?\s*(?P<half>am|pm)?"
 _WORKING_DAY = r"(?:weekdays?|working days?|dias uteis|dias laborables|de lunes a viernes|de segunda a sexta)"
 _DAY = (
     r"(?:(?:every|each|once a) (?:day|night|morning)|daily|nightly|todos os dias|diari\w+|toda noite"

@@ -2,7 +2,10 @@
 
 import pytest
 
+from trempy_provider.assistant.catalogue import Catalogue
+from trempy_provider.assistant.suggest import Grounds, suggest
 from trempy_provider.cli import main
+from trempy_provider.errors import ConfigurationError
 
 
 @pytest.fixture(autouse=True)
@@ -26,6 +29,11 @@ def test_a_source_is_needed(capsys):
     assert main(["suggest", "copy sales.customers"]) == 2
 
     assert "no source is given" in capsys.readouterr().err
+
+
+def test_a_description_has_a_greatest_length():
+    with pytest.raises(ConfigurationError, match="20,001 characters"):
+        suggest("x" * 20_001, Grounds(Catalogue(())))
 
 
 def test_a_model_is_either_named_or_done_without(capsys):

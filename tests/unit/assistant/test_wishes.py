@@ -1,5 +1,7 @@
 """The advisor understands tables by name, and plain wishes, in three languages."""
 
+import time
+
 import pytest
 
 from tests.support.catalogues import name, shop, table
@@ -102,6 +104,15 @@ def test_wishes_are_read_with_the_words_that_say_so(text, wish):
     wishes = read_wishes(f"customers: {text}", shop())
 
     assert getattr(wishes, wish)
+
+
+@pytest.mark.parametrize("part", ["with ", "guarda ", "stop ", "keep ", "every day ", "no "])
+def test_long_descriptions_take_little_time(part):
+    began = time.perf_counter()
+
+    read_wishes("customers " + part * (20_000 // len(part)), shop())
+
+    assert time.perf_counter() - began < 2
 
 
 def test_a_table_called_like_a_wish_is_no_wish():

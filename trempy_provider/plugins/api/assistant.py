@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from trempy_provider.assistant.draft import CONNECTION_KEYS, ORIGIN, Frame
 from trempy_provider.assistant.model import DEFAULT_CONN_ID
+from trempy_provider.assistant.suggest import DESCRIPTION_MAX_LENGTH
 from trempy_provider.config.dag_names import all_dag_ids_of
 from trempy_provider.config.loader import load_task
 from trempy_provider.config.masks import salt_connections
@@ -60,7 +61,7 @@ class Wanted(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    description: Annotated[str, Field(min_length=1, max_length=20_000)]
+    description: Annotated[str, Field(min_length=1, max_length=DESCRIPTION_MAX_LENGTH)]
     task_name: TaskName = ""
     source_conn: ConnectionName = ""
     target_conn: ConnectionName = ""
