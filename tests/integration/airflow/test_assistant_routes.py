@@ -214,6 +214,16 @@ def test_rows_need_the_right_to_read_logs_and_all_of_it_the_right_to_save(page, 
     assert [answer.status for answer in answers] == [403] * 4
 
 
+def test_common_values_need_the_right_to_read_logs_and_are_noted(page, allowed):
+    assert draft(page, allow_values=True).status == 200
+    assert allowed.deeds == ["trempy_show_rows"]
+
+    allowed.may_read_logs = False
+    answers = [draft(page, allow_values=True), draft(page, allow_values=True, task_name="other"), draft(page)]
+    assert [answer.status for answer in answers] == [403, 403, 200]
+    assert allowed.deeds == ["trempy_show_rows"]
+
+
 def test_a_draft_tells_nothing_of_tasks_that_the_user_may_not_see(page, allowed, monkeypatch):
     hidden = {**GOOD, "task": {**GOOD["task"], "task_name": "hidden_task"}}
     allowed.variables["trempy_task_hidden_task"] = json.dumps(hidden)

@@ -4,7 +4,8 @@ Whoever is to be helped has to be allowed to save what comes of it: to create th
 change it where it is there, and to look at the task's DAGs.
 A draft tells what the connections lead to, so that it needs the right to look at each of them, the model's
 too; a dry run, at all that the settings name.
-Values of rows are shown when they are asked for, to those who may read the logs of the task's DAGs.
+Values of rows are shown, and the common ones are sent to a model, when they are asked for, to those who may
+read the logs of the task's DAGs.
 """
 
 from __future__ import annotations
@@ -48,6 +49,7 @@ from trempy_provider.plugins.api.tasks import KnownTask
 DATABASE_TYPES = frozenset({"postgres", "trempy_source", "trempy_target"})
 BROKER_TYPE = "rabbitmq"
 MODEL_TYPE = "pydanticai"  # and each type that begins with it
+_NO_NAME = "suggest"  # of a task that the draft is to name
 router = APIRouter(prefix="/assistant")
 TaskName = Annotated[str, Field(pattern="^[a-z0-9_]*$", max_length=TASK_NAME_MAX_LENGTH)]
 ConnectionName = Annotated[str, Field(max_length=250)]
@@ -101,6 +103,10 @@ def _prepare_draft(wanted: Wanted, user: CurrentUser, state: State) -> LongCall[
         warnings=warnings,
         **_tasks(user, state),
     )
+    if wanted.allow_values:
+        name = wanted.task_name or _NO_NAME
+        require_logs(user, list(all_dag_ids_of(name).values()))
+        note_deed(user, "trempy_show_rows", extra=f"common values for a draft of {name}")
     named = [order.connection("source"), order.connection("target"), wanted.broker_conn, model_conn]
     _require_connections(user, named)
     return partial(make_draft, order)
