@@ -68,11 +68,11 @@ def run_suggest(arguments: Namespace) -> Outcome:
     proof = _dry_run(draft, connections) if arguments.dry_run else None
     text = draft_text(draft, present=present.settings)
     text += f"\n\nDry run:\n{dry_run_text(proof)}" if proof else ""
-    saved = _save(draft, arguments, text) if arguments.save else None
+    error = _error(draft) or (None if proof is None else proof.error)
+    saved = _save(draft, arguments, text, error) if arguments.save else None
     report = {**draft.as_dict(), "diff": draft.diff_from(present.settings), "saved": saved}
     if proof is not None:
         report["dry_run"] = proof.as_dict()
-    error = _error(draft) or (None if proof is None else proof.error)
     if not arguments.save:
         return Outcome(report, text, error)
     return Outcome(report, f"saved as {saved}" if saved else "not saved", error)
@@ -143,9 +143,12 @@ def _known_tasks() -> Iterator[ReplicationTask]:
             continue
 
 
-def _save(draft: Draft, arguments: Namespace, text: str) -> str | None:
-    """Write the draft where the person wants it, once they have seen it and said yes."""
-    if draft.task is None:
+def _save(draft: Draft, arguments: Namespace, text: str, failure: TrempyError | None) -> str | None:
+    """Write the draft where the person wants it, once they have seen it and said yes.
+
+    One that does not validate, or whose proof has failed, is shown and not saved.
+    """
+    if failure is not None:
         print(text, file=sys.stderr)
         return None
     if not arguments.yes:

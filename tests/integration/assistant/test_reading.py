@@ -232,6 +232,17 @@ def test_the_command_asks_the_model_of_a_connection_and_sends_it_no_row(shop, tm
     assert not (tmp_path / "x.json").exists()
 
 
+def test_a_draft_whose_proof_fails_is_not_saved(shop, tmp_path):
+    shop.target_admin.execute("create schema shop; create table shop.log (other date not null)")
+
+    failed = run(shop, "copy shop.log", "--dry-run", "--save", "draft.json", "--yes", folder=tmp_path)
+
+    assert failed.returncode != 0
+    assert '"table_name": "log"' in failed.stderr
+    assert "not saved" in failed.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_model_connection_that_cannot_be_used_is_a_wrong_setting(shop, tmp_path):
     azure = json.dumps({"conn_type": "pydanticai_azure", "password": "x"})
 
