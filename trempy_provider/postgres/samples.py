@@ -9,6 +9,7 @@ is kept waiting.
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -39,6 +40,13 @@ from trempy_provider.postgres.version_columns import first_version_sql
 
 MASKED = "(masked)"
 _SAMPLE_BYTES_MAX = 64 * 1024 * 1024
+_NEXTVAL = re.compile(r"nextval\(\(?'(?:[^']|'')*'(?:::text\))?::regclass\)")
+_SEQUENCE_DEFAULTS = """
+select a.attname, pg_get_expr(d.adbin, d.adrelid)
+from pg_attrdef d
+    join pg_attribute a on a.attrelid = d.adrelid and a.attnum = d.adnum
+where d.adrelid = ('pg_temp.' || %s)::regclass and pg_get_expr(d.adbin, d.adrelid) like '%%nextval(%%'
+"""
 
 Row = Mapping[str, str | None]
 
@@ -134,7 +142,23 @@ class SampleTrial:
                 "including identity including constraints including indexes)"
             ).format(place=sql.Identifier(place.table_name), present=present.name.identifier)
         )
+        self._count_apart(place)
         return place
+
+    def _count_apart(self, place: QualifiedName) -> None:
+        """Let defaults take numbers of a temporary sequence: no rollback gives back those of the target's."""
+        defaults = self.target.fetch_all(_SEQUENCE_DEFAULTS, [place.table_name])
+        if defaults:
+            self.target.execute(f"create temporary sequence {place.table_name}_seq")
+        for column, default in defaults:
+            apart = _NEXTVAL.sub(f"nextval('pg_temp.{place.table_name}_seq'::regclass)", default)
+            self.target.execute(
+                sql.SQL("alter table pg_temp.{place} alter column {column} set default {default}").format(
+                    place=sql.Identifier(place.table_name),
+                    column=sql.Identifier(column),
+                    default=sql.SQL(apart),
+                )
+            )
 
     def _count(self, table: Table, plan: TablePlan) -> tuple[int, int, Mapping[str, int]]:
         conditions = [(path, _condition_sql(condition)) for path, condition in plan.conditions]

@@ -64,6 +64,20 @@ def everything_on(admin: Any) -> list[tuple[Any, ...]]:
     )
 
 
+def test_the_targets_sequences_do_not_advance(shop: DatabasePair, task_name: str) -> None:
+    shop.target_admin.execute(
+        "create schema shop; create table shop.customers (id int primary key, name text not null,"
+        ' state char(2), email text, big numeric, "it\'s" serial, code text default'
+        " 'C' || nextval('shop.\"customers_it''s_seq\"'))"
+    )
+
+    report = run(task_with(task_name, "customers"), shop, shown_rows=1)
+
+    assert report.error is None
+    assert trial(report, "customers").sample.passing_rows == 40
+    assert shop.target_admin.fetch_value('select is_called from shop."customers_it\'s_seq"') is False
+
+
 def test_rows_before_and_after_filters_and_ddl_are_shown_and_undone(
     shop: DatabasePair, task_name: str
 ) -> None:
