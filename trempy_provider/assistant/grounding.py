@@ -11,6 +11,7 @@ from typing import Any
 from trempy_provider.assistant.advisor import Grounds
 from trempy_provider.assistant.catalogue import TableFacts
 from trempy_provider.assistant.draft import CONNECTION_KEYS, ORIGIN
+from trempy_provider.assistant.redaction import HIDDEN
 from trempy_provider.config.chaining import apply_settings
 from trempy_provider.config.choices import ApplyModeName
 from trempy_provider.config.compilation import CompileContext
@@ -31,7 +32,19 @@ def find_problems(settings: Mapping[str, Any], grounds: Grounds) -> tuple[FieldP
         task = load_task(settings, origin=ORIGIN)
     except SettingsError as error:
         return error.problems
-    return (*_decisions(task, grounds), *_tables(task, grounds), *_columns(task, grounds))
+    return (*_hidden(settings, ""), *_decisions(task, grounds), *_tables(task, grounds), *_columns(task, grounds))
+
+
+def _hidden(value: Any, path: str) -> Iterator[FieldProblem]:
+    """Find values that were hidden from the model, and that it gives back as it saw them."""
+    if isinstance(value, Mapping):
+        for key, entry in value.items():
+            yield from _hidden(entry, f"{path}.{key}" if path else str(key))
+    elif isinstance(value, list | tuple):
+        for i, entry in enumerate(value):
+            yield from _hidden(entry, f"{path}[{i}]")
+    elif isinstance(value, str) and HIDDEN in value:
+        yield FieldProblem(path, "holds what was hidden from the model: write it by hand", show(value))
 
 
 def _decisions(task: ReplicationTask, grounds: Grounds) -> Iterator[FieldProblem]:

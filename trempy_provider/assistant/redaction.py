@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-HIDDEN = "***"
+HIDDEN = "[hidden]"  # unlike the text that the operation redact writes
 _VALUE = r"(?:\"[^\"]*(?:\"|$)|'[^']*(?:'|$)|[^\s,;&]+)"
 _NO_VALUE = (  # what follows "the password is" in a plain sentence
     r"(?!(?:an?|the|to|not|null|never|always|also|in|on|of|for|empty|optional|required|stored|kept|copied"

@@ -73,6 +73,16 @@ def test_a_good_answer_is_a_draft_with_the_models_reasons():
     assert '"stop_if_scd2_error"' in schema
 
 
+def test_what_was_hidden_from_the_model_cannot_be_saved_as_it_was_seen():
+    hidden = {"filter_type": "equals", "column_name": "state", "value": "token: [hidden]"}
+    echoed = {**GOOD, "filters": [{"table_info": CUSTOMERS, "settings": hidden}]}
+    with model_server(settings_answer(echoed)) as server:
+        draft = ask(server, corrections=0)
+
+    assert draft.task is None
+    assert [problem.path for problem in draft.problems] == ["filters[0].settings.value"]
+
+
 def test_what_does_not_validate_goes_back_with_its_paths_and_comes_corrected():
     bad = {**with_task(replication_type="everything"), "tables": [CUSTOMERS | {"colunms": ["id"]}]}
     with model_server(settings_answer(bad), settings_answer(GOOD)) as server:
