@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from trempy_provider.assistant.catalogue import Catalogue, TableFacts
@@ -15,7 +15,7 @@ from trempy_provider.assistant.draft import Draft, Frame, Reason, valid_draft
 from trempy_provider.assistant.history import History, TaskHistory
 from trempy_provider.assistant.ordering import order_by_references
 from trempy_provider.assistant.sizing import choose_batch_rows, choose_streams, load_seconds
-from trempy_provider.assistant.warnings import warnings_about
+from trempy_provider.assistant.warnings import destruction_of, warnings_about
 from trempy_provider.assistant.wishes import Wishes, read_wishes
 from trempy_provider.config.masks import mask_entries
 from trempy_provider.config.options import TASK_NAME_MAX_LENGTH, CdcOptions, FullLoadOptions
@@ -76,9 +76,9 @@ class _Advice:
                 "The description seems to ask for filters, transformations or a choice of columns; the "
                 "advisor drafts none: add them by hand, or configure a model."
             )
-        return valid_draft(
-            settings, author=AUTHOR, reasons=tuple(self._reasons), warnings=tuple(self._warnings)
-        )
+        draft = valid_draft(settings, author=AUTHOR, reasons=tuple(self._reasons), warnings=())
+        assert draft.task is not None
+        return replace(draft, warnings=(*destruction_of(draft.task), *self._warnings))
 
     def _because(self, path: str, text: str) -> None:
         self._reasons.append(Reason(path, text))

@@ -32,7 +32,12 @@ def find_problems(settings: Mapping[str, Any], grounds: Grounds) -> tuple[FieldP
         task = load_task(settings, origin=ORIGIN)
     except SettingsError as error:
         return error.problems
-    return (*_hidden(settings, ""), *_decisions(task, grounds), *_tables(task, grounds), *_columns(task, grounds))
+    return (
+        *_hidden(settings, ""),
+        *_decisions(task, grounds),
+        *_tables(task, grounds),
+        *_columns(task, grounds),
+    )
 
 
 def _hidden(value: Any, path: str) -> Iterator[FieldProblem]:

@@ -19,7 +19,7 @@ from trempy_provider.assistant.grounding import find_problems
 from trempy_provider.assistant.ordering import order_by_references
 from trempy_provider.assistant.prompt import hidden, instructions, problems_text, request_text, table_facts
 from trempy_provider.assistant.redaction import without_secrets
-from trempy_provider.assistant.warnings import warnings_about
+from trempy_provider.assistant.warnings import destruction_of, warnings_about
 from trempy_provider.config.loader import load_task
 from trempy_provider.config.task import ReplicationTask
 from trempy_provider.errors import ConfigurationError, FieldProblem, ModelError, TrempyError
@@ -35,10 +35,6 @@ DEFAULT_CONN_ID = "trempy_model"
 CORRECTIONS = 3
 TIMEOUT_SECONDS = 180.0
 _POLL_SECONDS = 0.2
-_DESTRUCTIVE = {
-    "recreate_table_if_exists": "drops target tables that are there",
-    "truncate_before_insert": "removes rows that are in target tables",
-}
 
 
 class _AsTaskSettings:
@@ -191,12 +187,7 @@ def _warnings(task: ReplicationTask, grounds: Grounds) -> list[str]:
         for table in grounds.catalogue.tables
         if task.selection_of(table.name.schema_name, table.name.table_name) is not None
     ]
-    destroyed = [
-        f"full_load_settings.{key} {what}."
-        for key, what in _DESTRUCTIVE.items()
-        if getattr(task.full_load, key)
-    ]
-    return destroyed + warnings_about(
+    return destruction_of(task) + warnings_about(
         tables, captures=task.captures_changes, order=order_by_references(tables)
     )
 

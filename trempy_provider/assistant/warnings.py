@@ -6,7 +6,22 @@ from collections.abc import Iterator, Sequence
 
 from trempy_provider.assistant.catalogue import TableFacts
 from trempy_provider.assistant.ordering import LoadOrder
+from trempy_provider.config.task import ReplicationTask
 from trempy_provider.postgres.tables import quote_name
+
+_DESTRUCTIVE = {
+    "recreate_table_if_exists": "drops target tables that are there",
+    "truncate_before_insert": "removes rows that are in target tables",
+}
+
+
+def destruction_of(task: ReplicationTask) -> list[str]:
+    """Return what a full load of the task would destroy on the target."""
+    return [
+        f"full_load_settings.{key} {what}."
+        for key, what in _DESTRUCTIVE.items()
+        if getattr(task.full_load, key)
+    ]
 
 
 def warnings_about(

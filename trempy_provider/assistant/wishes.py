@@ -15,6 +15,8 @@ from trempy_provider.config.tables import WILDCARD
 from trempy_provider.errors import ConfigurationError
 from trempy_provider.postgres.tables import QualifiedName
 
+_BEFORE = 60  # characters that are looked at for a negation
+
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
@@ -70,8 +72,11 @@ def _without_names(text: str, tables: tuple[QualifiedName, ...]) -> str:
 
 
 def _said(pattern: re.Pattern[str], text: str) -> str | None:
-    found = pattern.search(text)
-    return None if found is None else found[0]
+    """Return the words that wish it; "do not truncate" is none."""
+    for found in pattern.finditer(text):
+        if words.NEGATED.search(text, max(0, found.start() - _BEFORE), found.start()) is None:
+            return found[0]
+    return None
 
 
 def _mentioned(

@@ -62,6 +62,14 @@ BEYOND = _any_of(
     r"so d?[oa]s?|apenas|somente|colunas?|sem [ao]|maiuscul\w+|minuscul\w+|mascar\w+|ocult\w+|renome\w+",
     r"solo (?!los cambios|cambios)\w+|solamente|columnas?|sin (?:la|el)|mayuscul\w+|enmascar\w+|renombr\w+",
 )
+# Words right before a wish that turn it into its opposite; "no more than" and the like do not end in it.
+NEGATED = re.compile(
+    r"(?:\b(?:not|never|no|without|cannot|don['’]?t|doesn['’]?t|mustn['’]?t|shouldn['’]?t|avoid|nao|nunca|jamais"
+    r"|jamas|sem|sin|nem|evit\w{1,5})"
+    r"(?: (?:to|any|the|an?|be|use|using|do|ever|please|need|needs|should|must|want|have|it|them|its|os?|as?"
+    r"|el|la|los|las|ni|nenhuma?|ningun\w?|usar|use|fazer|hacer|deve|debe|quero|quiero|precisa|preciso|se"
+    r"|keep|keeping|guard\w{1,5}|mant\w{1,5}|ou|or|o|y|and|e|the initial)){0,4} ?)$"
+)
 
 _NUMBER = r"(?P<count>\d{1,3}) ?"
 _EACH = r"(?:every|each|a cada|cada)"

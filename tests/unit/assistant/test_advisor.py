@@ -247,3 +247,12 @@ def test_a_model_that_cannot_be_asked_leaves_the_advisors_draft():
         advise("copy sales.customers", Grounds(shop())), warnings=()
     )
     assert "no answer within 1 s" in draft.warnings[0]
+
+
+def test_what_a_draft_would_destroy_is_said_and_a_negated_wish_destroys_nothing():
+    destroying = advise("copy sales.customers, truncate first", Grounds(shop()))
+    sparing = advise("copy sales.customers, do not truncate", Grounds(shop()))
+
+    assert any("removes rows" in text for text in destroying.warnings)
+    assert not any("removes rows" in text for text in sparing.warnings)
+    assert not sparing.task.full_load.truncate_before_insert

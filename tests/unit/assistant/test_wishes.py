@@ -115,6 +115,36 @@ def test_long_descriptions_take_little_time(part):
     assert time.perf_counter() - began < 2
 
 
+@pytest.mark.parametrize(
+    ("text", "wish"),
+    [
+        ("do not truncate the target", "truncates"),
+        ("don't truncate", "truncates"),
+        ("never truncate it", "truncates"),
+        ("não esvaziar o destino", "truncates"),
+        ("no vaciar las tablas", "truncates"),
+        ("no upserts", "upserts"),
+        ("don't stop on errors", "stops_on_errors"),
+        ("não pare no primeiro erro", "stops_on_errors"),
+        ("don't keep history", "keeps_history"),
+        ("sem manter o histórico", "keeps_history"),
+        ("sin conservar el historial", "keeps_history"),
+        ("do not follow changes", "follows_changes"),
+        ("without new columns", "follows_schema"),
+    ],
+)
+def test_a_negated_wish_is_none(text, wish):
+    assert getattr(read_wishes(f"copy customers, {text}", shop()), wish) is None
+
+
+def test_a_wish_beside_a_negation_stays():
+    wishes = read_wishes(
+        "copy customers, no filters, truncate first; not upserts but keep the history", shop()
+    )
+
+    assert wishes.truncates and wishes.keeps_history and not wishes.upserts
+
+
 def test_a_table_called_like_a_wish_is_no_wish():
     catalogue = Catalogue((table("a.history"), table("a.live")))
 
