@@ -9,7 +9,7 @@ from urllib.parse import quote
 from fastapi import APIRouter, Body, HTTPException, Request, status
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from trempy_provider.plugins.api.airflow_access import CurrentUser, start_run
+from trempy_provider.plugins.api.airflow_access import CannotStartError, CurrentUser, may_change_dag, start_run
 from trempy_provider.plugins.api.permissions import ACTIONS, changed_dags, is_possible, may_act
 from trempy_provider.plugins.api.state import ReadableTask
 from trempy_provider.plugins.api.tasks import KnownTask
@@ -117,6 +117,7 @@ def act(
     if not may_act(user, known, asked):
         raise HTTPException(status.HTTP_403_FORBIDDEN, f"you may not start {action} of task {known.name}")
     dag_id, changed = known.dag_ids[asked.purpose], changed_dags(known, asked)
+    let_run = [dag_id] if may_change_dag(user, dag_id) else []
     try:
         started = start_run(
             user,
@@ -124,11 +125,11 @@ def act(
             params=PARAMS[action](known, given or {}),
             note=f"{action}, from the page Replication",
             pausing=changed if action in PAUSING else (),
-            unpausing=[dag_id] if action in PAUSING else [dag_id, *changed],
+            unpausing=let_run if action in PAUSING else [*let_run, *changed],
         )
     except ValidationError as error:
         raise _invalid(error) from error
-    except LookupError as error:
+    except (LookupError, CannotStartError) as error:
         raise HTTPException(status.HTTP_409_CONFLICT, str(error)) from error
     except ValueError as error:
         raise _refused("params", str(error)) from error

@@ -127,6 +127,10 @@ class Started:
     run_id: str
 
 
+class CannotStartError(Exception):
+    """Airflow would not run what is asked for, or not as it is asked for."""
+
+
 def start_run(
     user: User,
     dag_id: str,
@@ -138,15 +142,20 @@ def start_run(
 ) -> Started:
     """Start a run of a DAG in the user's name, and pause DAGs or let them run; all of it or nothing.
 
-    Raise LookupError when Airflow does not know the DAG (yet), ValueError for params that it refuses.
+    Raise LookupError when Airflow does not know the DAG (yet), ValueError for params that it refuses, and
+    CannotStartError when the DAG is paused and not to be let run.
     """
     with create_session() as session:
         model = session.scalar(select(DagModel).where(DagModel.dag_id == dag_id, ~DagModel.is_stale))
         dag = None
         if model is not None:
             dag = create_dag_bag().get_latest_version_of_dag(dag_id, session=session)
-        if dag is None:
+        if model is None or dag is None:
             raise LookupError(f"Airflow does not know the DAG {dag_id} yet")
+        if model.is_paused and dag_id not in unpausing:
+            raise CannotStartError(
+                f"the DAG {dag_id} is paused, and you may not change it: ask somebody who may to unpause it"
+            )
         now = pendulum.now("UTC")
         run = dag.create_dagrun(
             run_id=dag.timetable.generate_run_id(
