@@ -53,3 +53,49 @@ def test_a_failure_is_told_with_what_was_known_before() -> None:
     }  # asked again later
     reads.forget("a")
     assert reads.read({"a": Read(NOTHING, lambda: 3)}) == {"a": Answer(3)}
+
+
+def test_who_asks_for_more_than_a_running_read_gets_a_read_of_more() -> None:
+    is_running, may_end = threading.Event(), threading.Event()
+    reads = SharedReads(fresh_seconds=60)
+
+    def read_less() -> str:
+        is_running.set()
+        may_end.wait(5)
+        return "less"
+
+    less, more = Read(frozenset("x"), read_less), Read(frozenset("xy"), lambda: "more")
+    first = threading.Thread(target=reads.read, args=({"a": less},))
+    first.start()
+    is_running.wait(5)
+    threading.Timer(0.1, may_end.set).start()
+
+    assert reads.read({"a": more}) == {"a": Answer("more")}
+    first.join()
+    assert reads.read({"a": less}) == {"a": Answer("more")}
+
+
+def test_a_failed_read_of_more_does_not_pass_off_the_value_of_less() -> None:
+    def fail() -> int:
+        raise TargetUnavailableError("target: gone")
+
+    reads = SharedReads(fresh_seconds=60)
+    less, more = Read(frozenset("x"), lambda: 1), Read(frozenset("xy"), fail)
+    reads.read({"a": less})
+
+    assert reads.read({"a": more}) == {"a": Answer(None, "target: gone")}
+    assert reads.read({"a": more}) == {"a": Answer(None, "target: gone")}
+    assert reads.read({"a": less}) == {"a": Answer(1, "target: gone")}
+
+
+def test_who_asks_for_more_than_a_read_that_hangs_is_told_no_value_of_less() -> None:
+    hanging = threading.Event()
+    reads = SharedReads(wait_seconds=0.2, fresh_seconds=0)
+    reads.read({"a": Read(frozenset("x"), lambda: 1)})
+    reads.read({"a": Read(frozenset("x"), hanging.wait)})
+
+    answer = reads.read({"a": Read(frozenset("xy"), lambda: 2)})["a"]
+
+    assert answer.value is None
+    assert answer.problem is not None and "no answer within" in answer.problem
+    hanging.set()

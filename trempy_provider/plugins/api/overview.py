@@ -59,7 +59,9 @@ def show_task(known: ReadableTask, user: CurrentUser, state: State) -> dict[str,
 
 def _describe(state: PageState, shown: list[KnownTask]) -> list[dict[str, Any]]:
     tasks = [known.task for known in shown if known.task is not None]
-    readings, lines = state.servers.read(tasks), state.sparklines.read(tasks)
+    everything = [known.task for known in state.tasks().by_name.values() if known.task is not None]
+    readings = state.servers.read(tasks, among=everything)
+    lines = state.sparklines.read(tasks, among=everything)
     dags = find_dags([dag_id for known in shown for dag_id in known.dag_ids.values()])
     return [_describe_one(state, known, readings, dags, lines) for known in shown]
 

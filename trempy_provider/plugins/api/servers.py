@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -58,10 +58,12 @@ class Servers:
     def __init__(self, reads: SharedReads) -> None:
         self._reads = reads
 
-    def read(self, tasks: Iterable[ReplicationTask]) -> dict[str, TaskReading]:
-        """Return how far each task is, by name."""
-        tasks = list(tasks)
-        answers = self._reads.read(_reads_of(tasks))
+    def read(
+        self, tasks: Collection[ReplicationTask], *, among: Collection[ReplicationTask]
+    ) -> dict[str, TaskReading]:
+        """Return how far each task is, by name; what is read serves all the tasks `among` which they are."""
+        wanted, shared = _reads_of(tasks), _reads_of(among)
+        answers = self._reads.read({key: shared.get(key, read) for key, read in wanted.items()})
         return {task.task_name: _put_together(task, answers) for task in tasks}
 
 
@@ -71,11 +73,15 @@ class Sparklines:
     def __init__(self, reads: SharedReads) -> None:
         self._reads = reads
 
-    def read(self, tasks: Iterable[ReplicationTask]) -> dict[str, dict[str, list[float | None]]]:
+    def read(
+        self, tasks: Collection[ReplicationTask], *, among: Collection[ReplicationTask]
+    ) -> dict[str, dict[str, list[float | None]]]:
         """Return the lines of each task that has any, by name; none where a server does not answer."""
-        names: dict[str, set[str]] = {}
-        for task in tasks:
-            names.setdefault(task.target_conn_id, set()).add(task.task_name)
+        wanted = {task.target_conn_id for task in tasks}
+        names: dict[str, set[str]] = {conn_id: set() for conn_id in wanted}
+        for task in (*tasks, *among):
+            if task.target_conn_id in wanted:
+                names[task.target_conn_id].add(task.task_name)
         answers = self._reads.read(_reads("sparklines", names, _ask_sparklines))
         return {name: lines for answer in answers.values() for name, lines in (answer.value or {}).items()}
 
@@ -89,7 +95,7 @@ def _ask_sparklines(conn_id: str, task_names: frozenset[str]) -> dict[str, dict[
     return {name: sparklines_of(line, now=now) for name, line in samples.items()}
 
 
-def _reads_of(tasks: Iterable[ReplicationTask]) -> dict[Hashable, Read]:
+def _reads_of(tasks: Collection[ReplicationTask]) -> dict[Hashable, Read]:
     sources: dict[str, set[str]] = {}
     databases: dict[str, set[str]] = {}
     brokers: dict[str, set[str]] = {}
