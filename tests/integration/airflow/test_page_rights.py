@@ -115,3 +115,15 @@ def test_who_may_not_change_a_dag_starts_it_but_does_not_let_it_run(page, manage
     manager.changeable = {VALIDATE}
     assert page.act(NAME, "validate").status == 202
     assert (paused(), len(dag.runs)) == (set(), 2)
+
+
+def test_an_action_is_refused_where_its_run_would_ignore_what_it_is_to_do(page, dag, monkeypatch):
+    monkeypatch.setenv("AIRFLOW__CORE__DAG_RUN_CONF_OVERRIDES_PARAMS", "False")
+
+    answers = [page.act(NAME, "pause"), page.act(NAME, "reload_tables", tables=["public.orders"])]
+
+    assert [answer.status for answer in answers] == [409, 409]
+    assert "dag_run_conf_overrides_params is False" in answers[0].json["detail"]
+    assert (paused(), dag.runs) == (set(), [])
+    assert page.act(NAME, "validate").status == 202  # the same without params
+    assert dag.runs == [{}]

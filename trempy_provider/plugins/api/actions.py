@@ -9,7 +9,12 @@ from urllib.parse import quote
 from fastapi import APIRouter, Body, HTTPException, Request, status
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from trempy_provider.plugins.api.airflow_access import CannotStartError, CurrentUser, may_change_dag, start_run
+from trempy_provider.plugins.api.airflow_access import (
+    CannotStartError,
+    CurrentUser,
+    may_change_dag,
+    start_run,
+)
 from trempy_provider.plugins.api.permissions import ACTIONS, changed_dags, is_possible, may_act
 from trempy_provider.plugins.api.state import ReadableTask
 from trempy_provider.plugins.api.tasks import KnownTask
@@ -52,7 +57,7 @@ def _reload(_known: KnownTask, given: Params) -> Params:
 
 
 def _validation(_known: KnownTask, given: Params) -> Params:
-    return _Validation(**given).model_dump(exclude_none=True)
+    return _Validation(**given).model_dump(exclude_defaults=True)
 
 
 def _replay(_known: KnownTask, given: Params) -> Params:

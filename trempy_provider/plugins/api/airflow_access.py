@@ -36,6 +36,7 @@ from sqlalchemy.orm import Session
 User = BaseUser
 current_user = get_user
 CurrentUser = Annotated[BaseUser, Depends(current_user)]
+OVERRIDES_PARAMS = "dag_run_conf_overrides_params"
 Method = Literal["GET", "POST", "PUT"]
 
 
@@ -143,8 +144,13 @@ def start_run(
     """Start a run of a DAG in the user's name, and pause DAGs or let them run; all of it or nothing.
 
     Raise LookupError when Airflow does not know the DAG (yet), ValueError for params that it refuses, and
-    CannotStartError when the DAG is paused and not to be let run.
+    CannotStartError when the DAG is paused and not to be let run, or would not get its params.
     """
+    if params and not conf.getboolean("core", OVERRIDES_PARAMS):
+        raise CannotStartError(
+            f"Airflow's option [core] {OVERRIDES_PARAMS} is False: the run would ignore what it is to do."
+            " Set it to True in the configuration of all components."
+        )
     with create_session() as session:
         model = session.scalar(select(DagModel).where(DagModel.dag_id == dag_id, ~DagModel.is_stale))
         dag = None
