@@ -47,12 +47,17 @@ class SettingsText:
         return task
 
 
+def task_variable_of(task_name: str) -> str:
+    """Return the key of the Variable of its own that a task may have."""
+    return f"{TASK_VARIABLE_PREFIX}{task_name}"
+
+
 def find_settings(task_name: str) -> SettingsText:
     """Return the settings of one task, in one look-up where it has a Variable of its own.
 
     Raise ConfigurationError when there are none.
     """
-    key = f"{TASK_VARIABLE_PREFIX}{task_name}"
+    key = task_variable_of(task_name)
     if text := Variable.get(key, default=None):
         return SettingsText(task_name, f"Variable {key}", text, key)
     for settings in (*_read_all_tasks_variable(), *_read_folder()):
@@ -70,7 +75,7 @@ def save_settings(settings: Mapping[str, Any]) -> str:
     Raise ConfigurationError subclasses when they do not validate: nothing is saved then.
     """
     task = load_task(settings, origin="settings to save")
-    key = f"{TASK_VARIABLE_PREFIX}{task.task_name}"
+    key = task_variable_of(task.task_name)
     Variable.set(key, json.dumps(settings, indent=2, ensure_ascii=False))
     return key
 

@@ -27,6 +27,7 @@ class Manager:
 
     def __init__(self):
         self.changeable = set(all_dag_ids_of(NAME).values())
+        self.may_use_variables = True
 
     def filter_authorized_dag_ids(self, *, dag_ids, **_):
         return set(dag_ids)
@@ -35,7 +36,7 @@ class Manager:
         return method != "PUT" or details.id in self.changeable
 
     def is_authorized_variable(self, **_):
-        return True
+        return self.may_use_variables
 
 
 class Dag:
@@ -127,3 +128,16 @@ def test_an_action_is_refused_where_its_run_would_ignore_what_it_is_to_do(page, 
     assert (paused(), dag.runs) == (set(), [])
     assert page.act(NAME, "validate").status == 202  # the same without params
     assert dag.runs == [{}]
+
+
+def test_a_task_names_all_of_its_dags_and_shows_settings_kept_elsewhere(page, manager):
+    (task,) = page.get("/api/tasks").json["tasks"]
+    may = page.get(f"/api/tasks/{NAME}").json["can"]
+
+    assert task["dags"] == all_dag_ids_of(NAME)
+    assert (may["view_settings"], may["edit_settings"]) == (True, False)
+    assert page.get(f"/api/tasks/{NAME}/settings").json["can_edit"] is False
+
+    manager.may_use_variables = False
+    assert page.get(f"/api/tasks/{NAME}").json["can"]["view_settings"] is False
+    assert page.get(f"/api/tasks/{NAME}/settings").status == 403

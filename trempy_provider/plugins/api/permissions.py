@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from trempy_provider.config.dag_names import CDC, FULL_LOAD, MAINTENANCE, VALIDATE
+from trempy_provider.hooks.settings import task_variable_of
 from trempy_provider.plugins.api.airflow_access import User, may_change_dag, may_trigger_dag, may_use_variable
 from trempy_provider.plugins.api.tasks import KnownTask
 
@@ -53,9 +54,10 @@ def changed_dags(known: KnownTask, action: Action) -> list[str]:
 
 def permissions_of(user: User, known: KnownTask) -> dict[str, bool]:
     """Return what the user may do with a task, by action."""
-    key = known.settings.variable_key
+    key = task_variable_of(known.name)
+    is_saved_there = known.settings.variable_key is not None
     return {
         **{name: may_act(user, known, action) for name, action in ACTIONS.items()},
-        "view_settings": key is not None and may_use_variable(user, key, method="GET"),
-        "edit_settings": key is not None and may_use_variable(user, key, method="PUT"),
+        "view_settings": may_use_variable(user, key, method="GET"),
+        "edit_settings": is_saved_there and may_use_variable(user, key, method="PUT"),
     }

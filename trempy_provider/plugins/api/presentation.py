@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from trempy_provider.config.dag_names import PURPOSES
 from trempy_provider.jobs.overview import Stage, TaskOverview
 from trempy_provider.jobs.task_status import TaskState
 from trempy_provider.plugins.api.airflow_access import DagFacts
@@ -162,8 +163,7 @@ def _wal(overview: TaskOverview, rates: Mapping[str, float], *, disk_bytes: int 
 
 def _dag_ids(known: KnownTask, dags: Mapping[str, DagFacts]) -> dict[str, str | None]:
     """Name the DAGs that Airflow has parsed."""
-    purposes = ("full_load", "cdc", "validate", "cutover", "maintenance")
-    ids = {purpose: known.dag_ids.get(purpose) for purpose in purposes}
+    ids = {purpose: known.dag_ids.get(purpose) for purpose in PURPOSES}
     return {purpose: dag_id if dag_id in dags else None for purpose, dag_id in ids.items()}
 
 

@@ -15,7 +15,7 @@ from trempy_provider.config.differences import find_differences
 from trempy_provider.config.json_text import JsonTextError, parse_json
 from trempy_provider.config.loader import load_task, task_json_schema
 from trempy_provider.errors import FieldProblem, SettingsError, TrempyError
-from trempy_provider.hooks.settings import TASK_VARIABLE_PREFIX, SettingsText, find_settings
+from trempy_provider.hooks.settings import SettingsText, find_settings, task_variable_of
 from trempy_provider.plugins.api.airflow_access import (
     ChangedMeanwhileError,
     CurrentUser,
@@ -48,7 +48,7 @@ class Saved(Checked):
 @router.get("/tasks/{name}/settings")
 def show_settings(name: PermittedName, user: CurrentUser) -> dict[str, Any]:
     """Return the settings as they are now, wherever they are kept, and what they may hold."""
-    key = _key(name)
+    key = task_variable_of(name)
     _require(user, key, "GET")
     present = _present(name)
     if present is None:
@@ -69,7 +69,7 @@ def show_settings(name: PermittedName, user: CurrentUser) -> dict[str, Any]:
 @router.post("/tasks/{name}/settings/check")
 def check_settings(name: PermittedName, user: CurrentUser, given: Checked) -> dict[str, Any]:
     """Say what is wrong with changed settings, and what they would change."""
-    _require(user, _key(name), "GET")
+    _require(user, task_variable_of(name), "GET")
     problems = _problems(name, given.text)
     present = _present(name)
     before = None if present is None else _parsed(_text(present))
@@ -85,7 +85,7 @@ def check_settings(name: PermittedName, user: CurrentUser, given: Checked) -> di
 @router.put("/tasks/{name}/settings")
 def save_settings(name: PermittedName, user: CurrentUser, given: Saved, state: State) -> dict[str, Any]:
     """Save valid settings, unless they were changed meanwhile; Airflow makes the DAGs anew within seconds."""
-    key = _key(name)
+    key = task_variable_of(name)
     _require(user, key, "POST" if given.etag is None else "PUT")
     if problems := _problems(name, given.text):
         raise HTTPException(status.HTTP_422_UNPROCESSABLE_CONTENT, {"problems": problems})
@@ -122,7 +122,7 @@ def _message(problem: FieldProblem) -> str:
 
 def _present(name: str) -> SettingsText | None:
     """Return the settings as they are this moment; the Variables of Airflow's database are read directly."""
-    key = _key(name)
+    key = task_variable_of(name)
     text = None if _is_in_environment(key) else read_variables(key).get(key)
     if text is not None:
         return SettingsText(name, f"Variable {key}", text, key)
@@ -152,10 +152,6 @@ def _require(user: User, key: str, method: Method) -> None:
     if not may_use_variable(user, key, method=method):
         words = {"GET": "look at", "POST": "create", "PUT": "change"}
         raise HTTPException(status.HTTP_403_FORBIDDEN, f"you may not {words[method]} the Variable {key}")
-
-
-def _key(name: str) -> str:
-    return f"{TASK_VARIABLE_PREFIX}{name}"
 
 
 def _is_in_environment(key: str) -> bool:
