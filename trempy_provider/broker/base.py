@@ -7,7 +7,7 @@ at the next call.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -140,6 +140,9 @@ class Broker(Protocol):
 
     def find_dead_letter(self, message_id: str) -> Delivery | None:
         """Return a dead letter, which stays where it is, or None when it is not there."""
+
+    def find_dead_letters(self, message_ids: Collection[str]) -> dict[str, Delivery]:
+        """Return those of the dead letters that are there, by name, in one pass; they stay where they are."""
 
     def remove_dead_letter(self, message_id: str) -> bool:
         """Remove a dead letter, wherever it is in the queue, and return whether it was there."""

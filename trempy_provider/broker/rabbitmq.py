@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, suppress
 from typing import TypeVar
 
@@ -111,7 +111,14 @@ class RabbitMqBroker:
 
     def find_dead_letter(self, message_id: str) -> Delivery | None:
         """Return a dead letter, which stays where it is, or None when it is not there."""
-        return self._patiently(lambda: self._find_dead_letter(message_id))
+        return self.find_dead_letters([message_id]).get(message_id)
+
+    def find_dead_letters(self, message_ids: Collection[str]) -> dict[str, Delivery]:
+        """Return those of the dead letters that are there, by name; they stay where they are."""
+        found: dict[str, Delivery] = {}
+        wanted = set(message_ids)
+        self._patiently(lambda: self._find_dead_letters(wanted, found))
+        return found
 
     def remove_dead_letter(self, message_id: str) -> bool:
         """Remove a dead letter, wherever it is in the queue, and return whether it was there.
@@ -143,9 +150,13 @@ class RabbitMqBroker:
             time.sleep(pause_seconds)
         return found
 
-    def _find_dead_letter(self, message_id: str) -> Delivery | None:
+    def _find_dead_letters(self, wanted: Collection[str], found: dict[str, Delivery]) -> bool:
+        """Add what is there of those wanted, in one pass; return whether all are found."""
         with closing(self.read_dead_letters()) as letters:
-            return next((letter for letter in letters if letter.message_id == message_id), None)
+            while len(found) < len(wanted) and (letter := next(letters, None)) is not None:
+                if letter.message_id in wanted:
+                    found[letter.message_id] = letter
+        return len(found) == len(wanted)
 
     def _remove_dead_letter(self, message_id: str) -> bool:
         """Acknowledge what has the name; those read on the way go back when the channel closes."""

@@ -16,7 +16,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from trempy_provider.broker.base import Broker
+from trempy_provider.broker.base import Broker, Delivery
 from trempy_provider.config.task import ReplicationTask
 from trempy_provider.errors import (
     ConfigurationError,
@@ -123,14 +123,14 @@ def show_dead_letter(
     """
     with target.connect(JOB) as session:
         (letter,) = _choose(list_letters(session, task.task_name, broker), [message_id])
-        return show_letter(session, task.task_name, broker, letter, limit=limit)
+        delivery = broker.find_dead_letter(message_id)
+        return show_letter(session, task.task_name, letter, delivery, limit=limit)
 
 
 def show_letter(
-    session: Session, task_name: str, broker: Broker, letter: ListedLetter, *, limit: int
+    session: Session, task_name: str, letter: ListedLetter, delivery: Delivery | None, *, limit: int
 ) -> ShownLetter:
-    """Return a letter with its first `limit` changes, through a session of the target."""
-    delivery = broker.find_dead_letter(letter.message_id)
+    """Return a letter with the first `limit` changes of its message, through a session of the target."""
     if delivery is None:
         return ShownLetter(letter, (), is_complete=False, problem=_GONE)
     try:

@@ -34,8 +34,13 @@ def read_letter_page(
         names = [letter.message_id for letter in letters]
         start = names.index(after) + 1 if after in names else 0
         chosen = letters[start : start + limit]
+        queued = [letter.message_id for letter in chosen if letter.is_in_queue]
+        deliveries = broker.find_dead_letters(queued) if queued else {}
         shown = tuple(
-            show_letter(session, task.task_name, broker, letter, limit=changes_limit) for letter in chosen
+            show_letter(
+                session, task.task_name, letter, deliveries.get(letter.message_id), limit=changes_limit
+            )
+            for letter in chosen
         )
     has_more = start + limit < len(letters)
     return LetterPage(shown, chosen[-1].message_id if has_more else None)

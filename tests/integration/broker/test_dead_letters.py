@@ -68,6 +68,17 @@ def test_letter_just_looked_at_is_found_and_removed(broker: RabbitMqBroker) -> N
     assert broker.find_dead_letter("message-1") is None
 
 
+def test_several_are_found_wherever_they_are_and_stay_there(broker: RabbitMqBroker) -> None:
+    put(broker, 1, 2, 3, 2)
+
+    found = broker.find_dead_letters(["message-3", "message-2"])
+
+    assert sorted(found) == ["message-2", "message-3"]
+    assert found["message-3"].body == make_message(3).body
+    wait_until(lambda: broker.depths().dead_letters == 4)
+    assert sorted(broker.find_dead_letters(["message-1", "gone"])) == ["message-1"]
+
+
 def test_letter_without_a_queue_is_an_error(undeclared_broker: RabbitMqBroker) -> None:
     with pytest.raises(TopologyError, match="404 NOT_FOUND"):
         undeclared_broker.add_dead_letter(make_message(1))

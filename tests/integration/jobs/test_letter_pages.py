@@ -4,6 +4,7 @@ import pytest
 
 from tests.support.dead_letters import TABLES, make_tables, options, refuse
 from tests.support.replication import Replication, settings
+from trempy_provider.broker.rabbitmq import RabbitMqBroker
 from trempy_provider.jobs.letter_pages import read_letter_page
 
 
@@ -28,12 +29,20 @@ def page_of(replication, **chosen):
     )
 
 
-def test_letters_come_page_by_page_with_their_first_changes(databases, replication):
+def test_letters_come_page_by_page_with_their_first_changes(databases, replication, monkeypatch):
     for n in (20, 30, 40):
         databases.source_admin.execute(
             "insert into public.t values (%s, 13, '<b>'), (%s, 13, 'x')", [n, n + 1]
         )
         replication.catch_up()
+
+    asked = []
+    original = RabbitMqBroker.find_dead_letters
+    monkeypatch.setattr(
+        RabbitMqBroker,
+        "find_dead_letters",
+        lambda broker, names: asked.append(len(names)) or original(broker, names),
+    )
 
     first = page_of(replication)
     second = page_of(replication, after=first.next_after)
@@ -43,3 +52,4 @@ def test_letters_come_page_by_page_with_their_first_changes(databases, replicati
     assert first.letters[0].changes[0].new["w"] == "<b>"
     assert not first.letters[0].is_complete
     assert second.next_after is None
+    assert asked == [2, 1]  # a pass over the queue for each page, not for each letter
