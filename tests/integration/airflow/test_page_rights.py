@@ -1,6 +1,7 @@
 """What the page does in Airflow's database, and for whom, with an auth manager that a test can command."""
 
 import json
+from datetime import timedelta
 from types import SimpleNamespace
 
 import pytest
@@ -9,6 +10,7 @@ from airflow.models import import_all_models
 from airflow.models.base import Base
 from airflow.models.dag import DagModel
 from airflow.models.dagbundle import DagBundleModel
+from airflow.sdk import SecretCache
 from airflow.utils.session import create_session
 from sqlalchemy import select
 
@@ -141,3 +143,15 @@ def test_a_task_names_all_of_its_dags_and_shows_settings_kept_elsewhere(page, ma
     manager.may_use_variables = False
     assert page.get(f"/api/tasks/{NAME}").json["can"]["view_settings"] is False
     assert page.get(f"/api/tasks/{NAME}/settings").status == 403
+
+
+def test_saved_settings_are_not_hidden_by_what_airflow_has_cached(page, monkeypatch):
+    monkeypatch.setattr(SecretCache, "_cache", {})
+    monkeypatch.setattr(SecretCache, "_ttl", timedelta(minutes=15), raising=False)
+    SecretCache.save_variable("trempy_task_new", None)
+    text = json.dumps(make_settings("new"))
+
+    assert page.send("PUT", "/api/tasks/new/settings", {"text": text, "etag": None}).status == 200
+
+    with pytest.raises(SecretCache.NotPresentException):
+        SecretCache.get_variable("trempy_task_new")

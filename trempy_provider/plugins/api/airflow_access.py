@@ -26,6 +26,7 @@ from airflow.models.dag import DagModel
 from airflow.models.dagrun import DagRun
 from airflow.models.log import Log
 from airflow.models.variable import Variable
+from airflow.sdk import SecretCache
 from airflow.utils.session import create_session
 from airflow.utils.state import DagRunState
 from airflow.utils.types import DagRunTriggeredByType, DagRunType
@@ -210,6 +211,7 @@ def save_variable(user: User, key: str, text: str, *, expected: str | None) -> N
         else:
             present.set_val(text)
         session.add(_audit(user, "trempy_save_settings", extra=key))
+    SecretCache.invalidate_variable(key, team_name=Variable.get_team_name(key))
 
 
 def note_deed(user: User, event: str, *, extra: str) -> None:
