@@ -152,6 +152,7 @@ class QueueProducer(SharedStreamProducer):
     async def advance(self, batch: Sequence[AdvanceItem]) -> None:
         """Acknowledge what is stored, reject what was refused, and hand back what was not stored.
 
+        That waits the longer the more often it was delivered: no delivery limit is used up at once.
         What came by a connection that is gone will be delivered again.
         """
         for item in batch:
@@ -174,7 +175,16 @@ class QueueProducer(SharedStreamProducer):
         elif outcome.rejected and not outcome.failed:
             self._reader.reject(message)
         else:
-            self._reader.hand_back(message)
+            pause_seconds = _pause_before(message.attempt)
+            asyncio.get_running_loop().call_later(pause_seconds, self._hand_back, self._reader, message)
+
+    def _hand_back(self, reader: QueueReader, message: ReceivedMessage) -> None:
+        if reader is not self._reader:
+            return  # its connection is closed, which has returned the message
+        try:
+            reader.hand_back(message)
+        except TrempyError as error:
+            logger.warning("%s; it will be delivered again", error)
 
     def _open(self, notify: Callable[[], None]) -> QueueReader:
         return QueueReader(
@@ -184,6 +194,12 @@ class QueueProducer(SharedStreamProducer):
             client_name=f"trempy/{self._queue_name}/events",
             notify=notify,
         )
+
+
+def _pause_before(attempt: int) -> float:
+    """Return for how many seconds a message is held before it is delivered for another time."""
+    doublings = min(attempt - 1, 10)
+    return float(min(FIRST_BACKOFF_SECONDS * 2**doublings, LONGEST_BACKOFF_SECONDS))
 
 
 def _waker(arrived: asyncio.Event) -> Callable[[], None]:

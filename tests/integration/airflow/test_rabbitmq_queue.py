@@ -11,7 +11,7 @@ from urllib.parse import quote
 import pytest
 from airflow.providers.common.messaging.triggers.msg_queue import MessageQueueTrigger
 from airflow.providers_manager import ProvidersManager
-from airflow.triggers.shared_stream import SharedStreamManager
+from airflow.triggers.shared_stream import AdvanceItem, AdvanceOutcome, SharedStreamManager
 from pika import BasicProperties, BlockingConnection, URLParameters
 
 from tests.support.proxy import Proxy
@@ -173,6 +173,32 @@ def test_message_whose_event_was_not_stored_is_delivered_again(queue):
     assert again["headers"] == {"x-delivery-count": 1}
     assert type(again["headers"]["x-delivery-count"]) is int  # the triggerer cannot send other numbers
     assert queue.count() == 0
+
+
+def test_message_that_nobody_takes_comes_again_after_a_growing_pause(queue):
+    queue.publish(b"not taken")
+
+    async def scenario():
+        producer = RabbitMQQueueTrigger.create_shared_stream_producer(make_trigger(queue).serialize()[1])
+        stream = producer.open_stream()
+        message, _ = await anext(stream)
+        waits = []
+        for _ in range(3):
+            handed_back_at = time.monotonic()
+            await producer.advance([AdvanceItem(message, AdvanceOutcome(acked=0, failed=1))])
+            message, _ = await asyncio.wait_for(anext(stream), 10)
+            waits.append(time.monotonic() - handed_back_at)
+        await producer.advance([AdvanceItem(message, AdvanceOutcome(acked=0, failed=0))])
+        await producer.aclose()
+        await stream.aclose()
+        return waits
+
+    first, second, third = asyncio.run(scenario())
+
+    assert first >= 0.2
+    assert second >= 0.4
+    assert third >= 0.8
+    queue.wait_for_count(1)  # closing does not wait for the pause
 
 
 def test_no_more_than_the_prefetch_count_waits_for_the_database(queue):
