@@ -1,6 +1,9 @@
 """Declaring, deleting and counting the queues of a task."""
 
-from collections.abc import Iterator
+import re
+import shlex
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pika
 import pytest
@@ -12,6 +15,8 @@ from tests.support.wait import wait_until
 from trempy_provider.broker.base import QueueDepths
 from trempy_provider.broker.rabbitmq import RabbitMqBroker
 from trempy_provider.errors import TopologyError
+
+RABBITMQ_PAGE = Path(__file__).parents[3] / "docs/rabbitmq.md"
 
 
 @pytest.fixture
@@ -145,3 +150,21 @@ def test_exchange_declared_otherwise_is_refused_by_name(
 def test_missing_queue_is_named(undeclared_broker: RabbitMqBroker, action: str) -> None:
     with pytest.raises(TopologyError, match=r"404 NOT_FOUND - no queue '(trempy|dlx)_queue_"):
         getattr(undeclared_broker, action)()
+
+
+def test_documented_policy_reaches_the_dead_letter_queue_alone(
+    broker: RabbitMqBroker, rabbitmqctl: Callable[..., str]
+) -> None:
+    """From RabbitMQ 4 on, a queue of dead letters drops what was looked at too often."""
+    (documented,) = re.findall(r"^rabbitmqctl (set_policy .+)$", RABBITMQ_PAGE.read_text(), re.MULTILINE)
+    command = ["/" if word == "trempy" else word for word in shlex.split(documented)]
+
+    rabbitmqctl(*command)
+    try:
+        listed = rabbitmqctl("list_queues", "--silent", "name", "policy")
+    finally:
+        rabbitmqctl("clear_policy", "trempy-dead-letters")
+
+    policies = dict(line.split("\t") for line in listed.splitlines() if "\t" in line)
+    assert policies[broker.topology.dead_letters.queue] == "trempy-dead-letters"
+    assert policies[broker.topology.main.queue] == ""
