@@ -11,16 +11,19 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from trempy_provider.assistant.catalogue import Catalogue, TableFacts
-from trempy_provider.assistant.draft import Draft, Frame, Reason, valid_draft
+from trempy_provider.assistant.draft import ORIGIN, Draft, Frame, Reason, valid_draft
 from trempy_provider.assistant.history import History, TaskHistory
+from trempy_provider.assistant.keeping import keep_present
 from trempy_provider.assistant.ordering import order_by_references
 from trempy_provider.assistant.sizing import choose_batch_rows, choose_streams, load_seconds
 from trempy_provider.assistant.warnings import destruction_of, warnings_about
 from trempy_provider.assistant.wishes import Wishes, read_wishes
+from trempy_provider.config.loader import load_task
 from trempy_provider.config.masks import mask_entries
 from trempy_provider.config.options import TASK_NAME_MAX_LENGTH, CdcOptions, FullLoadOptions
 from trempy_provider.config.schedule import PRESETS
 from trempy_provider.config.tables import TableSelection
+from trempy_provider.errors import SettingsError
 from trempy_provider.jobs.progress import duration_text
 from trempy_provider.postgres.tables import QualifiedName
 
@@ -56,7 +59,7 @@ class _Advice:
         self._reasons: list[Reason] = []
         self._warnings: list[str] = []
         self._captures = self._chooses_capture()
-        self._loads = wishes.changes_only is None
+        self._loads = wishes.changes_only is None and self._kept_type != "cdc"
 
     def draft(self) -> Draft:
         settings = {
@@ -65,6 +68,7 @@ class _Advice:
             "tables": self._table_entries(),
             **self._masks(),
         }
+        settings = self._beside_the_present(settings)
         self._warnings += warnings_about(
             self._tables,
             captures=self._captures,
@@ -79,6 +83,21 @@ class _Advice:
         draft = valid_draft(settings, author=AUTHOR, reasons=tuple(self._reasons), warnings=())
         assert draft.task is not None
         return replace(draft, warnings=(*destruction_of(draft.task), *self._warnings))
+
+    def _beside_the_present(self, settings: dict[str, Any]) -> dict[str, Any]:
+        """Keep what the task has at present where the description says nothing else."""
+        present = self._grounds.frame.present
+        if present is None:
+            return settings
+        try:
+            kept_too, kept = keep_present(settings, present)
+            load_task(kept_too, origin=ORIGIN)
+        except SettingsError as error:
+            self._warnings.append(f"What the present settings have beside the draft is left out: {error}")
+            return settings
+        self._reasons = [each for each in self._reasons if each.path not in kept]
+        self._reasons += [Reason(path, "kept from the present settings") for path in kept]
+        return kept_too
 
     def _because(self, path: str, text: str) -> None:
         self._reasons.append(Reason(path, text))
@@ -108,11 +127,24 @@ class _Advice:
         said = wishes.changes_only or wishes.follows_changes or wishes.upserts
         if said is None and wishes.keeps_history is not None:
             said = None if wishes.schedule or wishes.loads_once else wishes.keeps_history
-        return said is not None
+        return said is not None or self._kept_type in ("cdc", "full_load_and_cdc")
+
+    @property
+    def _kept_type(self) -> str | None:
+        """Return the present type of replication where the description asks for none."""
+        wishes, present = self._wishes, self._grounds.frame.present
+        asked = (wishes.changes_only, wishes.follows_changes, wishes.upserts, wishes.keeps_history)
+        if present is None or wishes.schedule or wishes.loads_once or any(asked):
+            return None
+        kept: str | None = present.get("task", {}).get("replication_type")
+        return kept
 
     def _type(self) -> str:
         wishes = self._wishes
         path = "task.replication_type"
+        if self._kept_type is not None:
+            self._because(path, "kept from the present settings")
+            return self._kept_type
         if wishes.changes_only is not None:
             self._because(path, f"“{wishes.changes_only}”")
             return "cdc"

@@ -103,7 +103,7 @@ def test_the_present_settings_are_changed_and_their_connections_kept(
 
     assert facts["settings"]["task"]["source_conn_id"] == "erp"
     assert "--- present settings" in facts["text"]
-    assert '-    "interval_seconds": 1,' in facts["text"]
+    assert '"interval_seconds": 1' in json.dumps(facts["settings"])
 
 
 def test_an_error_that_needs_a_person_is_not_tried_again(orders):

@@ -256,3 +256,55 @@ def test_what_a_draft_would_destroy_is_said_and_a_negated_wish_destroys_nothing(
     assert any("removes rows" in text for text in destroying.warnings)
     assert not any("removes rows" in text for text in sparing.warnings)
     assert not sparing.task.full_load.truncate_before_insert
+
+
+def test_what_a_description_says_nothing_of_is_kept_with_reasons():
+    customers = {"schema_name": "sales", "table_name": "customers"}
+    state = {"filter_type": "in", "column_name": "state", "values": ["RJ"]}
+    upper = {"operation": "uppercase", "column_name": "name"}
+    change = {"transformation_type": "modify_column_value", "contract": upper}
+    present = {
+        "task": {
+            "task_name": "crm",
+            "replication_type": "full_load",
+            "full_load_settings": {"parallel_streams": 7, "schedule": "@daily"},
+        },
+        "tables": [{**customers, "priority": 4}, {"schema_name": "hr", "table_name": "employees"}],
+        "filters": [
+            {"table_info": customers, "settings": state},
+            {
+                "table_info": {"schema_name": "hr", "table_name": "employees"},
+                "settings": {"filter_type": "in", "column_name": "id", "values": ["1"]},
+            },
+        ],
+        "transformations": [{"table_info": customers, "settings": change}],
+    }
+    load_task(present, origin="test")
+
+    draft = advise("copy sales.customers every hour", Grounds(shop(), frame=Frame("crm", {}, present)))
+
+    assert draft.settings["filters"] == present["filters"][:1]
+    assert draft.settings["transformations"] == present["transformations"]
+    assert draft.settings["tables"] == [{**customers, "priority": 4}]
+    assert draft.task.full_load.schedule == "@hourly"
+    assert reason(draft, "filters") == "kept from the present settings"
+
+
+def test_a_pattern_keeps_the_options_of_the_tables_it_stands_for():
+    customers = {"schema_name": "sales", "table_name": "customers", "columns": ["id", "name"]}
+    present = {"task": {"task_name": "crm"}, "tables": [customers]}
+
+    draft = advise("copy all tables of sales", Grounds(shop(), frame=Frame("crm", {}, present)))
+
+    assert draft.task.selection_of("sales", "customers").columns == ("id", "name")
+
+
+def test_a_description_that_asks_for_no_type_keeps_the_present_one():
+    customers = {"schema_name": "sales", "table_name": "customers"}
+    task = {"task_name": "crm", "replication_type": "full_load_and_cdc", "cdc_settings": {"mode": "upsert"}}
+    present = {"task": task, "tables": [customers]}
+
+    draft = advise("sales.customers and sales.orders", Grounds(shop(), frame=Frame("crm", {}, present)))
+
+    assert draft.task.replication_type == "full_load_and_cdc"
+    assert draft.task.cdc.mode == "upsert"

@@ -1,0 +1,94 @@
+"""Keep of the present settings what a description says nothing of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from trempy_provider.config.tables import WILDCARD, TableReference
+
+_LISTS = ("filters", "transformations")
+_OPTIONS_OF = {"full_load": "cdc_settings", "cdc": "full_load_settings"}  # without effect in the other type
+
+
+def keep_present(
+    settings: Mapping[str, Any], present: Mapping[str, Any]
+) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Return the drafted settings with the present ones beside them, and the paths of what was kept.
+
+    Options that the draft sets stand. Tables are the draft's, with the options that they have at present;
+    filters and transformations are kept where they are about one of its tables.
+    """
+    kept: list[str] = []
+    rest = {key: value for key, value in present.items() if key not in ("tables", *_LISTS)}
+    unused = _OPTIONS_OF.get(settings["task"].get("replication_type", ""))
+    rest["task"] = {key: value for key, value in rest.get("task", {}).items() if key != unused}
+    merged = _merged(settings, rest, "", kept)
+    former: list[Mapping[str, Any]] = list(present.get("tables", ()))
+    tables = [
+        _with_options(entry, former, f"tables[{i}]", kept) for i, entry in enumerate(settings["tables"])
+    ]
+    named = [_key(entry) for entry in tables]
+    covered = [each for each in former if _key(each) not in named and _is_covered(each, tables)]
+    merged["tables"] = [*map(dict, covered), *tables]
+    for part in _LISTS:
+        entries = [each for each in present.get(part, ()) if _is_about(each["table_info"], merged["tables"])]
+        known = [_target(each) for each in entries]
+        both = [*entries, *(each for each in settings.get(part, ()) if _target(each) not in known)]
+        merged |= {part: both} if both else {}
+        kept += [part] if entries else []
+    return merged, tuple(kept)
+
+
+def _merged(
+    drafted: Mapping[str, Any], present: Mapping[str, Any], path: str, kept: list[str]
+) -> dict[str, Any]:
+    merged = dict(drafted)
+    for key, value in present.items():
+        where = f"{path}.{key}" if path else key
+        if key not in drafted:
+            merged[key] = value
+            kept.append(where)
+        elif isinstance(value, Mapping) and isinstance(drafted[key], Mapping):
+            merged[key] = _merged(drafted[key], value, where, kept)
+    return merged
+
+
+def _with_options(
+    entry: Mapping[str, Any], former: Iterable[Mapping[str, Any]], path: str, kept: list[str]
+) -> dict[str, Any]:
+    """Return a table with the options that it has at present, by its name or else by a pattern."""
+    found = sorted(
+        (each for each in former if _key(each) == _key(entry) or _is_covered(entry, [each])),
+        key=lambda each: _key(each) != _key(entry),
+    )
+    options = {k: v for k, v in found[0].items() if k not in ("schema_name", "table_name")} if found else {}
+    kept += [f"{path}.{key}" for key in options]
+    left = {k: v for k, v in entry.items() if not (k == "exclude_columns" and options.get("columns"))}
+    return {**left, **options}
+
+
+def _key(entry: Mapping[str, Any]) -> tuple[str, str]:
+    return entry["schema_name"], entry["table_name"]
+
+
+def _reference(entry: Mapping[str, Any]) -> TableReference:
+    schema, table = _key(entry)
+    return TableReference(schema_name=schema, table_name=table)
+
+
+def _is_covered(entry: Mapping[str, Any], patterns: Iterable[Mapping[str, Any]]) -> bool:
+    """Tell whether a table named in full is one that a pattern stands for."""
+    if WILDCARD in "".join(_key(entry)):
+        return False
+    return any(_reference(each).matches(*_key(entry)) for each in patterns)
+
+
+def _is_about(table: Mapping[str, Any], tables: Iterable[Mapping[str, Any]]) -> bool:
+    return any(_reference(table).overlaps(_reference(each)) for each in tables)
+
+
+def _target(entry: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Return what an entry is about; two of one target would be the same mask twice."""
+    contract = entry["settings"].get("contract", {})
+    return (*_key(entry["table_info"]), contract.get("operation"), contract.get("column_name"))
