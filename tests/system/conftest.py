@@ -95,6 +95,7 @@ class Shop:
 
     def run(self, dag_id: str, conf: Mapping[str, Any] | None = None, *, timeout_seconds: float = 120) -> str:
         """Run a DAG to its successful end, and return the run's id."""
+        self.api.wait_for_dag(dag_id)
         run_id = self.api.trigger(dag_id, conf)
         state = self.api.wait_for_run(dag_id, run_id, timeout_seconds=timeout_seconds)
         assert state == "success", self.explain(dag_id, run_id)
