@@ -7,7 +7,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from benchmarks.costs import measure_cpu
 from benchmarks.equality import assert_equal
@@ -15,7 +14,7 @@ from benchmarks.figures import Figure, Finding
 from benchmarks.product import Product
 from benchmarks.stage import SERVER_SETTINGS, Stage
 from sandbox.airflow import AirflowServer
-from sandbox.airflow_api import AirflowApi
+from sandbox.airflow_api import AirflowApi, connection_fields
 from sandbox.postgres import PostgresServer
 from tests.support.databases import Database, DatabasePair
 from tests.support.wait import wait_until
@@ -135,18 +134,7 @@ def _start_airflow(stage: Stage, databases: DatabasePair, stack: ExitStack) -> A
 
 
 def _set_connections(api: AirflowApi, stage: Stage, databases: DatabasePair) -> None:
-    api.set_connection("trempy_source", _connection(databases.source_uri, "postgres"))
-    api.set_connection("trempy_target", _connection(databases.target_uri, "postgres"))
-    api.set_connection("trempy_broker", {**_connection(stage.broker.amqp_uri, "rabbitmq"), "schema": "/"})
-
-
-def _connection(uri: str, conn_type: str) -> dict[str, Any]:
-    parts = urlsplit(uri)
-    return {
-        "conn_type": conn_type,
-        "host": parts.hostname,
-        "port": parts.port,
-        "login": parts.username,
-        "password": parts.password,
-        "schema": parts.path.lstrip("/"),
-    }
+    api.set_connection("trempy_source", connection_fields(databases.source_uri, "postgres"))
+    api.set_connection("trempy_target", connection_fields(databases.target_uri, "postgres"))
+    broker = {**connection_fields(stage.broker.amqp_uri, "rabbitmq"), "schema": "/"}
+    api.set_connection("trempy_broker", broker)

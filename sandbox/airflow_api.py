@@ -5,7 +5,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 from urllib.error import HTTPError, URLError
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, unquote, urlencode, urlsplit
 from urllib.request import ProxyHandler, Request, build_opener
 
 REQUEST_TIMEOUT_SECONDS = 60
@@ -23,6 +23,19 @@ class AirflowApiError(RuntimeError):
     def __init__(self, message: str, *, status: int = NO_ANSWER):
         super().__init__(message)
         self.status = status
+
+
+def connection_fields(uri: str, conn_type: str) -> Json:
+    """Return a URI's parts as a Connection of Airflow has them; `schema` is the path."""
+    parts = urlsplit(uri)
+    return {
+        "conn_type": conn_type,
+        "host": parts.hostname,
+        "port": parts.port,
+        "login": unquote(parts.username or ""),
+        "password": unquote(parts.password or ""),
+        "schema": parts.path.removeprefix("/"),
+    }
 
 
 class AirflowApi:

@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
-from sandbox.airflow_api import AirflowApi
+from sandbox.airflow_api import AirflowApi, connection_fields
 from sandbox.demo.databases import DemoDatabase
 
 
@@ -35,21 +35,9 @@ def create_connections(
     api: AirflowApi, *, source: DemoDatabase, target: DemoDatabase, broker: BrokerAddress
 ) -> None:
     """Create or replace the connections under the ids that are a task's defaults."""
-    api.set_connection("trempy_source", _database_fields("trempy_source", source.provider_uri))
-    api.set_connection("trempy_target", _database_fields("trempy_target", target.provider_uri))
+    api.set_connection("trempy_source", connection_fields(source.provider_uri, "trempy_source"))
+    api.set_connection("trempy_target", connection_fields(target.provider_uri, "trempy_target"))
     api.set_connection("trempy_broker", _broker_fields(broker))
-
-
-def _database_fields(conn_type: str, uri: str) -> dict[str, object]:
-    parts = urlsplit(uri)
-    return {
-        "conn_type": conn_type,
-        "host": parts.hostname,
-        "port": parts.port,
-        "login": unquote(parts.username or ""),
-        "password": unquote(parts.password or ""),
-        "schema": parts.path.removeprefix("/"),
-    }
 
 
 def _broker_fields(broker: BrokerAddress) -> dict[str, object]:

@@ -6,12 +6,11 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 
 from sandbox.airflow import AirflowServer
-from sandbox.airflow_api import AirflowApi, AirflowApiError
+from sandbox.airflow_api import AirflowApi, AirflowApiError, connection_fields
 from sandbox.installations import available_versions
 from sandbox.postgres import PostgresServer
 from tests.support.databases import Database, DatabasePair
@@ -198,18 +197,6 @@ def shop(databases: DatabasePair, rabbitmq_uri: str, airflow: AirflowServer) -> 
     shop = Shop(databases, airflow)
     yield shop
     shop.end()
-
-
-def connection_fields(uri: str, conn_type: str) -> dict[str, Any]:
-    parts = urlsplit(uri)
-    return {
-        "conn_type": conn_type,
-        "host": parts.hostname,
-        "port": parts.port,
-        "login": parts.username,
-        "password": parts.password,
-        "schema": parts.path.removeprefix("/"),
-    }
 
 
 def _rows(database: Database, table: str) -> list[tuple[Any, ...]]:

@@ -5,9 +5,9 @@ import time
 
 import pytest
 
-from sandbox.airflow_api import FINISHED_STATES
+from sandbox.airflow_api import FINISHED_STATES, connection_fields
 from sandbox.processes import send_signal
-from tests.system.conftest import connection_fields, wait_until
+from tests.system.conftest import wait_until
 
 pytestmark = [pytest.mark.airflow, pytest.mark.timeout(600)]
 KILL_SECONDS = 5.0  # after that time Airflow kills a task that was asked to end

@@ -15,13 +15,17 @@ from typing import Any
 from trempy_provider.broker.base import QueueDepths
 from trempy_provider.config.task import ReplicationTask
 from trempy_provider.jobs.lag import Clocks, judge_state, measure_lag
-from trempy_provider.jobs.task_status import CaptureStatus, CheckpointStatus, Lag, SlotFacts, TaskState
+from trempy_provider.jobs.task_status import (
+    JOBS,
+    CaptureStatus,
+    CheckpointStatus,
+    Lag,
+    SlotFacts,
+    TaskState,
+)
 from trempy_provider.postgres.metadata import applied_migrations
-from trempy_provider.postgres.session import Session, static_sql
+from trempy_provider.postgres.session import Session, application_name_of, static_sql
 from trempy_provider.replication.lsn import Lsn
-
-JOBS = ("full_load", "capture", "apply", "watch")
-APPLICATION_NAME_LENGTH = 63
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +214,7 @@ def _stages(
 
 def _running_jobs(task_name: str, readings: Iterable[DatabaseReading]) -> tuple[str, ...]:
     present = {name for reading in readings for name in reading.application_names}
-    return tuple(job for job in JOBS if f"trempy/{task_name}/{job}"[:APPLICATION_NAME_LENGTH] in present)
+    return tuple(job for job in JOBS if application_name_of(task_name, job) in present)
 
 
 def _clocks(

@@ -16,6 +16,7 @@ from trempy_provider.config.task import ReplicationTask
 from trempy_provider.errors import TrempyError
 from trempy_provider.jobs.lag import Clocks, judge_state, measure_lag
 from trempy_provider.jobs.task_status import (
+    JOBS,
     CaptureStatus,
     CheckpointStatus,
     DeadLetterFacts,
@@ -38,7 +39,6 @@ from trempy_provider.replication.lsn import Lsn
 
 __all__ = ["TaskState", "TaskStatus", "status"]
 
-JOBS = ("full_load", "capture", "apply", "watch")
 _LETTERS_TOLD = 10
 
 

@@ -17,6 +17,8 @@ from trempy_provider.postgres.table_states import LoadState, TableState
 from trempy_provider.postgres.tables import QualifiedName
 from trempy_provider.replication.lsn import Lsn
 
+JOBS = ("full_load", "capture", "apply", "watch")  # those whose sessions tell that a task runs
+
 
 class TaskState(str, Enum):
     """A task's state in a word."""

@@ -68,6 +68,11 @@ class Writer(Protocol):
         """Take a chunk."""
 
 
+def application_name_of(task_name: str, job: str) -> str:
+    """Return the name under which a server's activity view shows a job of a task; servers cut longer ones."""
+    return f"trempy/{task_name}/{job}"[:63]
+
+
 class Endpoint:
     """A database of a task: opens sessions, reading the parameters anew each time.
 
@@ -110,7 +115,7 @@ class Endpoint:
 
     def application_name(self, job: str) -> str:
         """Return the name under which the server's activity view shows a job."""
-        return f"trempy/{self.task_name}/{job}"[:63]
+        return application_name_of(self.task_name, job)
 
     def connect(self, job: str) -> Session:
         """Open a session; raise SourceError or TargetError subclasses."""

@@ -27,21 +27,26 @@ from trempy_provider.config.loader import load_task
 from trempy_provider.config.masks import salt_connections
 from trempy_provider.config.options import TASK_NAME_MAX_LENGTH
 from trempy_provider.config.task import ReplicationTask
-from trempy_provider.errors import FieldProblem, SettingsError
-from trempy_provider.hooks.settings import TASK_VARIABLE_PREFIX
+from trempy_provider.errors import SettingsError
+from trempy_provider.hooks.settings import task_variable_of
 from trempy_provider.plugins.api.airflow_access import (
     CurrentUser,
     Method,
     User,
     may_create_variables,
     may_read_connection,
-    may_use_variable,
     note_deed,
     readable_connections,
 )
-from trempy_provider.plugins.api.drafting import Order, connection_of, describe_problems, make_draft, prove
+from trempy_provider.plugins.api.drafting import Order, connection_of, make_draft, prove
 from trempy_provider.plugins.api.long_calls import LongCall
-from trempy_provider.plugins.api.rights import readable_tasks, require_logs, require_readable
+from trempy_provider.plugins.api.presentation import problems_of
+from trempy_provider.plugins.api.rights import (
+    readable_tasks,
+    require_logs,
+    require_readable,
+    require_variable,
+)
 from trempy_provider.plugins.api.settings import Checked
 from trempy_provider.plugins.api.state import PageState, State
 from trempy_provider.plugins.api.tasks import KnownTask
@@ -164,12 +169,10 @@ def _require_editor(user: User, task_name: str, state: PageState) -> KnownTask |
         return None
     known = state.tasks().by_name.get(task_name)
     require_readable(user, list((all_dag_ids_of(task_name) if known is None else known.dag_ids).values()))
-    key = f"{TASK_VARIABLE_PREFIX}{task_name}"
+    key = task_variable_of(task_name)
     methods: tuple[Method, ...] = ("POST",) if known is None else ("GET", "PUT")
     for method in methods:
-        if not may_use_variable(user, key, method=method):
-            words = {"POST": "create", "GET": "look at", "PUT": "change"}
-            raise _forbidden(f"you may not {words[method]} the Variable {key}")
+        require_variable(user, key, method=method)
     return known
 
 
@@ -212,8 +215,8 @@ def _load(text: str) -> ReplicationTask:
     try:
         return load_task(text, origin=ORIGIN)
     except SettingsError as error:
-        problems = describe_problems(error.problems or (FieldProblem("", str(error)),))
-        raise HTTPException(status.HTTP_422_UNPROCESSABLE_CONTENT, {"problems": problems}) from error
+        detail = {"problems": problems_of(error)}
+        raise HTTPException(status.HTTP_422_UNPROCESSABLE_CONTENT, detail) from error
 
 
 def _parsed(text: object) -> Mapping[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -15,13 +15,14 @@ from trempy_provider.config.differences import find_differences
 from trempy_provider.config.loader import task_json_schema
 from trempy_provider.config.options import TaskOptions
 from trempy_provider.config.task import ReplicationTask
-from trempy_provider.errors import ConfigurationError, FieldProblem
+from trempy_provider.errors import ConfigurationError
 from trempy_provider.hooks.endpoints import endpoints_of
 from trempy_provider.hooks.language_models import open_agent_factory
 from trempy_provider.hooks.postgres import open_endpoint
 from trempy_provider.jobs.dry_run import SHOWN_ROWS, DryRunReport, dry_run
 from trempy_provider.plugins.api.bounded_endpoint import BoundedEndpoint
 from trempy_provider.plugins.api.long_calls import IsUnwanted
+from trempy_provider.plugins.api.presentation import describe_problems
 
 MODEL_SECONDS = 100.0
 VALUE_LENGTH = 200
@@ -77,14 +78,6 @@ def prove(task: ReplicationTask, is_unwanted: IsUnwanted, *, shows_rows: bool) -
         "problems": [str(finding) for finding in report.preflight.findings],
         "tables": _tables(report),
     }
-
-
-def describe_problems(problems: Iterable[FieldProblem]) -> list[dict[str, str]]:
-    """Return what is wrong with settings, field by field."""
-    return [
-        {"path": problem.path, "message": str(problem).removeprefix(f"{problem.path}: ")}
-        for problem in problems
-    ]
 
 
 def _grounds(order: Order) -> Grounds:

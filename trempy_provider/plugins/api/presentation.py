@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
 from trempy_provider.config.dag_names import PURPOSES
+from trempy_provider.errors import FieldProblem, SettingsError
 from trempy_provider.jobs.overview import Stage, TaskOverview
 from trempy_provider.jobs.task_status import TaskState
 from trempy_provider.plugins.api.airflow_access import DagFacts
@@ -103,6 +104,19 @@ def describe_table(state: TableState, *, note: str | None, now: datetime) -> dic
         "target_table": state.target.table_name,
         "note": state.error or note,
     }
+
+
+def problems_of(error: SettingsError) -> list[dict[str, str]]:
+    """Return what is wrong with settings, field by field; what concerns no field under the path ""."""
+    return describe_problems(error.problems or (FieldProblem("", str(error)),))
+
+
+def describe_problems(problems: Iterable[FieldProblem]) -> list[dict[str, str]]:
+    """Return what is wrong with settings, field by field."""
+    return [
+        {"path": problem.path, "message": str(problem).removeprefix(f"{problem.path}: ")}
+        for problem in problems
+    ]
 
 
 def iso(at: datetime | None) -> str | None:

@@ -15,9 +15,11 @@ from fastapi import HTTPException, Request, status
 
 from trempy_provider.plugins.api.airflow_access import (
     CurrentUser,
+    Method,
     User,
     base_url,
     may_read_logs,
+    may_use_variable,
     readable_dags,
 )
 from trempy_provider.plugins.api.tasks import KnownTask
@@ -58,6 +60,13 @@ def require_logs(user: User, dag_ids: list[str]) -> None:
     require_readable(user, dag_ids)
     if not all(may_read_logs(user, dag_id) for dag_id in dag_ids):
         raise _forbidden("you may not read the logs of this task's DAGs")
+
+
+def require_variable(user: User, key: str, *, method: Method) -> None:
+    """Raise 403 unless the user may read (GET), create (POST) or change (PUT) a Variable."""
+    if not may_use_variable(user, key, method=method):
+        words = {"GET": "look at", "POST": "create", "PUT": "change"}
+        raise _forbidden(f"you may not {words[method]} the Variable {key}")
 
 
 def _own_hosts(request: Request) -> set[str]:

@@ -14,17 +14,17 @@ from pydantic import BaseModel, ConfigDict, Field
 from trempy_provider.config.differences import find_differences
 from trempy_provider.config.json_text import JsonTextError, parse_json
 from trempy_provider.config.loader import load_task, task_json_schema
-from trempy_provider.errors import FieldProblem, SettingsError, TrempyError
+from trempy_provider.errors import SettingsError, TrempyError
 from trempy_provider.hooks.settings import SettingsText, find_settings, task_variable_of
 from trempy_provider.plugins.api.airflow_access import (
     ChangedMeanwhileError,
     CurrentUser,
-    Method,
-    User,
     may_use_variable,
     read_variables,
     save_variable,
 )
+from trempy_provider.plugins.api.presentation import problems_of
+from trempy_provider.plugins.api.rights import require_variable
 from trempy_provider.plugins.api.state import PermittedName, State
 
 LARGEST_TEXT = 4 * 1024 * 1024
@@ -49,7 +49,7 @@ class Saved(Checked):
 def show_settings(name: PermittedName, user: CurrentUser) -> dict[str, Any]:
     """Return the settings as they are now, wherever they are kept, and what they may hold."""
     key = task_variable_of(name)
-    _require(user, key, "GET")
+    require_variable(user, key, method="GET")
     present = _present(name)
     if present is None:
         raise HTTPException(status.HTTP_404_NOT_FOUND, f"there is no replication task {name!r}")
@@ -69,7 +69,7 @@ def show_settings(name: PermittedName, user: CurrentUser) -> dict[str, Any]:
 @router.post("/tasks/{name}/settings/check")
 def check_settings(name: PermittedName, user: CurrentUser, given: Checked) -> dict[str, Any]:
     """Say what is wrong with changed settings, and what they would change."""
-    _require(user, task_variable_of(name), "GET")
+    require_variable(user, task_variable_of(name), method="GET")
     problems = _problems(name, given.text)
     present = _present(name)
     before = None if present is None else _parsed(_text(present))
@@ -86,7 +86,7 @@ def check_settings(name: PermittedName, user: CurrentUser, given: Checked) -> di
 def save_settings(name: PermittedName, user: CurrentUser, given: Saved, state: State) -> dict[str, Any]:
     """Save valid settings, unless they were changed meanwhile; Airflow makes the DAGs anew within seconds."""
     key = task_variable_of(name)
-    _require(user, key, "POST" if given.etag is None else "PUT")
+    require_variable(user, key, method="POST" if given.etag is None else "PUT")
     if problems := _problems(name, given.text):
         raise HTTPException(status.HTTP_422_UNPROCESSABLE_CONTENT, {"problems": problems})
     if _is_in_environment(key):
@@ -108,16 +108,11 @@ def _problems(name: str, text: str) -> list[dict[str, str]]:
     try:
         task = load_task(text, origin="settings")
     except SettingsError as error:
-        found = error.problems or (FieldProblem("", str(error)),)
-        return [{"path": problem.path, "message": _message(problem)} for problem in found]
+        return problems_of(error)
     if task.task_name != name:
         message = f"is {task.task_name!r}; expected {name!r}, the name of the task that is edited"
         return [{"path": "task.task_name", "message": message}]
     return []
-
-
-def _message(problem: FieldProblem) -> str:
-    return str(problem).removeprefix(f"{problem.path}: ")
 
 
 def _present(name: str) -> SettingsText | None:
@@ -146,12 +141,6 @@ def _parsed(text: str) -> object | None:
         return parse_json(text)
     except JsonTextError:
         return None
-
-
-def _require(user: User, key: str, method: Method) -> None:
-    if not may_use_variable(user, key, method=method):
-        words = {"GET": "look at", "POST": "create", "PUT": "change"}
-        raise HTTPException(status.HTTP_403_FORBIDDEN, f"you may not {words[method]} the Variable {key}")
 
 
 def _is_in_environment(key: str) -> bool:
