@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -101,21 +102,34 @@ class Shop:
         return run_id
 
     def start_cdc(self, task_name: str) -> tuple[str, str]:
-        """Let the task's CDC DAG run; return the ids of the DAG and of its first run."""
+        """Let the task's CDC DAG run; return the ids of the DAG and of the run that this has started."""
         dag_id = f"trempy_{task_name}_cdc"
         self.api.wait_for_dag(dag_id)
+        earlier = self._run_ids(dag_id)
         self.api.unpause(dag_id)
-        (run, *_) = wait_until(lambda: self.api.dag_runs(dag_id), timeout_seconds=30, what="a CDC run")
-        return dag_id, run["dag_run_id"]
+        (run_id, *_) = wait_until(
+            lambda: self._run_ids(dag_id) - earlier, timeout_seconds=60, what=f"a new run of {dag_id}"
+        )
+        return dag_id, run_id
+
+    def _run_ids(self, dag_id: str) -> set[str]:
+        return {run["dag_run_id"] for run in self.api.dag_runs(dag_id)}
 
     def wait_for_state(
         self, dag_id: str, run_id: str, task_id: str, *states: str, seconds: float = 60
     ) -> None:
-        wait_until(
-            lambda: self.api.task_instance(dag_id, run_id, task_id)["state"] in states,
-            timeout_seconds=seconds,
-            what=f"{task_id} is {' or '.join(states)}",
-        )
+        seen: list[str] = []
+
+        def is_in_state() -> bool:
+            seen.append(self.api.task_instance(dag_id, run_id, task_id)["state"])
+            return seen[-1] in states
+
+        try:
+            wait_until(is_in_state, timeout_seconds=seconds, what=f"{task_id} is {' or '.join(states)}")
+        except AssertionError as error:
+            instance = self.api.task_instance(dag_id, run_id, task_id)
+            changes = [state for before, state in pairwise(["", *seen]) if state != before]
+            raise AssertionError(f"{error}: {changes}\n{self._log(dag_id, run_id, instance)}") from error
 
     def wait_for_try(self, dag_id: str, run_id: str, task_id: str, *, after: int) -> None:
         """Wait until a try later than the number `after` runs."""

@@ -47,7 +47,7 @@ def told(shop):
         if error.status != 500:
             raise
         return set()
-    return {event["extra"]["payload"].get("body") for event in events}
+    return {event["extra"].get("payload", {}).get("body") for event in events}
 
 
 def is_quiet(shop):

@@ -108,6 +108,7 @@ def test_everything_is_reached_by_keyboard(page: Page, site: PageSite, watch: Wa
     page.keyboard.press("End")
     expect(page.get_by_role("tabpanel", name="Settings")).to_be_visible()
     pause = page.get_by_role("button", name="Pause")
+    expect(pause).to_be_enabled()
     pause.press("Enter")
     expect(page.get_by_role("dialog").get_by_role("button", name="Pause")).to_be_focused()
     page.keyboard.press("Escape")

@@ -133,13 +133,14 @@ def _state(known: KnownTask, overview: TaskOverview, dags: Mapping[str, DagFacts
         return state, overview.stop_reason
     is_working = any(job != "watch" for job in overview.running_jobs)
     cdc = dags.get(known.dag_ids.get("cdc", ""))
-    if cdc is not None and cdc.is_paused:
+    is_set_up = overview.state is not TaskState.NOT_SET_UP
+    if is_set_up and cdc is not None and cdc.is_paused:
         more = "; the lease that runs ends soon" if is_working else ""
         return "running" if is_working else "paused", f"its CDC DAG is paused in Airflow{more}"
     failed = _failed_dag(known, dags)
     if failed is not None and not is_working:
         return "failed", f"the last run of {failed} has failed"
-    return state, "it has not been set up yet" if overview.state is TaskState.NOT_SET_UP else None
+    return state, None if is_set_up else "it has not been set up yet"
 
 
 def _failed_dag(known: KnownTask, dags: Mapping[str, DagFacts]) -> str | None:
