@@ -48,7 +48,7 @@ def allowed(monkeypatch):
     monkeypatch.setattr(
         assistant, "may_read_connection", lambda _, conn_id: conn_id not in allowed.hidden_connections
     )
-    monkeypatch.setattr(assistant, "may_use_variable", lambda *_, **__: allowed.may_create)
+    monkeypatch.setattr(rights, "may_use_variable", lambda *_, **__: allowed.may_create)
     monkeypatch.setattr(assistant, "note_deed", lambda _, event, *, extra: allowed.deeds.append(event))
     for module in (assistant, overview):
         monkeypatch.setattr(module, "may_create_variables", lambda _: allowed.may_create)
