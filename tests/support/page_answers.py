@@ -172,6 +172,54 @@ def dead_letter(number: int, **changes: Any) -> Json:
     }
 
 
+def validation(**changes: Any) -> Json:
+    """Return a validation at its second table."""
+    return {
+        "started_at": at(90),
+        "finished_at": None,
+        "state": "running",
+        "repairs": True,
+        "chosen": [],
+        "table_count": 4,
+        "finished_count": 1,
+        "tables": [
+            validated("shop.orders", state="different", missing=2, different=1, repaired=1, failed=2),
+            validated("shop.lines", state="running", percent=42.42, unsettled=5, tolerated=7),
+        ],
+        **changes,
+    }
+
+
+def validated(name: str, **changes: Any) -> Json:
+    """Return what a validation says of a table."""
+    counts = ("missing", "different", "extra", "tolerated", "unsettled", "failing", "repaired", "failed")
+    return {
+        "table": name,
+        "target": name,
+        "state": "equal",
+        "percent": 100.0,
+        "ranges": 3,
+        "rows": 50_000,
+        **dict.fromkeys(counts, 0),
+        "notes": [],
+        **changes,
+    }
+
+
+def difference(number: int, **changes: Any) -> Json:
+    """Return a row that a validation has found to differ."""
+    return {
+        "id": number,
+        "at": at(60 - number),
+        "table": "shop.orders",
+        "kind": "missing",
+        "key": {"id": str(number), "mail": "***"},
+        "rows": 1,
+        "outcome": "found",
+        **changes,
+    }
+
+
 DRY_RUN: Json = {
     "passed": True,
     "problems": ["warning: source: shop.orders has no key → give it one"],

@@ -22,10 +22,12 @@ from tests.support.page_answers import (
     Json,
     batches,
     dead_letter,
+    difference,
     error,
     history,
     overview,
     tables_of,
+    validation,
 )
 from trempy_provider.config.schema import task_json_schema
 
@@ -67,6 +69,8 @@ class PageSite:
     tables: list[Json] = field(default_factory=lambda: tables_of(4))
     errors: list[Json] = field(default_factory=lambda: [error(number) for number in range(3)])
     dead_letters: list[Json] = field(default_factory=lambda: [dead_letter(number) for number in range(3)])
+    validation: Json | None = field(default_factory=validation)
+    differences: list[Json] = field(default_factory=lambda: [difference(number) for number in range(3)])
     can: Json = field(
         default_factory=lambda: dict.fromkeys((*ACTIONS, "edit_settings", "view_settings"), True)
     )
@@ -101,7 +105,7 @@ class PageSite:
                 return self._assist(wanted, body)
             case "POST", ["tasks", name, "actions", action]:
                 return self._act(name, action, body)
-            case "GET", ["tasks", _, listing]:
+            case "GET", ["tasks", _, *_, listing]:
                 return self._list(listing, query)
         raise AnsweredError(404, {"detail": f"nothing is at {'/'.join(path)}"})
 
@@ -131,6 +135,8 @@ class PageSite:
     def _list(self, listing: str, query: Json) -> Json:
         if listing == "history":
             return history(query["range"])
+        if listing == "validation":
+            return {"validation": self.validation}
         if listing == "batches":
             return {"batches": batches(120)[: int(query["limit"])]}
         return self._page(listing, query)

@@ -140,6 +140,10 @@ def test_tables_are_refreshed_reloaded_and_validated_and_the_task_torn_down(shop
 
     shop.pair.target_admin.execute("delete from shop.products where id < 10")
     finish(shop, user.act(followed, "validate", tables=["shop.products"]), state="failed")
+    validation = user.get(f"/api/tasks/{followed}/validation").json["validation"]
+    assert (validation["state"], validation["tables"][0]["missing"]) == ("different", 9)
+    listed = user.get(f"/api/tasks/{followed}/validation/differences").json["differences"]
+    assert sorted(int(row["key"]["id"]) for row in listed) == list(range(1, 10))
     finish(shop, user.act(followed, "reload_tables", tables=["shop.products"]))
     finish(shop, user.act(followed, "validate", tables=["shop.products"]))
     shop.pair.target_admin.execute("delete from shop.customers where id < 10")

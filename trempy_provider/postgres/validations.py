@@ -116,7 +116,7 @@ class ValidationRecord:
         parameters = self._of_task(tables=sorted(tables), repairs=repairs)
         with schema_required():
             if not anew and self._session.fetch_value(static_sql("find_unfinished_validation"), parameters):
-                return self._read()
+                return read_table_validations(self._session, self._task_name)
             with self._session.transaction():
                 self._session.execute(static_sql("forget_validation"), parameters)
                 self._session.execute(static_sql("insert_validation"), parameters)
@@ -157,12 +157,14 @@ class ValidationRecord:
         """End the validation."""
         self._session.execute(static_sql("finish_validation"), self._of_task())
 
-    def _read(self) -> dict[int, TableValidation]:
-        rows = self._session.fetch_all(static_sql("read_table_validations"), self._of_task())
-        return {row[0]: _table_validation(row) for row in rows}
-
     def _of_task(self, **more: Any) -> dict[str, Any]:
         return {"task_name": self._task_name, **more}
+
+
+def read_table_validations(session: Session, task_name: str) -> dict[int, TableValidation]:
+    """Return the tables that a task's last validation has come to, by their OID on the source."""
+    rows = session.fetch_all(static_sql("read_table_validations"), {"task_name": task_name})
+    return {row[0]: _table_validation(row) for row in rows}
 
 
 def _table_validation(row: tuple[Any, ...]) -> TableValidation:

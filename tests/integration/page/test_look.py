@@ -6,10 +6,10 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.support.browser import Watch, is_scrolled_sideways, keep_screenshot
-from tests.support.page_answers import HOSTILE, overview, tables_of
+from tests.support.page_answers import HOSTILE, difference, overview, tables_of, validated, validation
 from tests.support.page_site import PREFIX, PageSite, many_tasks
 
-TABS = ("tables", "history", "batches", "errors", "dead_letters", "settings")
+TABS = ("tables", "history", "batches", "errors", "dead_letters", "validation", "settings")
 LONG = "a_very_long_name_without_any_break_" * 3
 
 
@@ -84,6 +84,8 @@ def test_narrow_screen_is_not_scrolled_sideways(page: Page, site: PageSite, watc
     site.tables[0].update(table=LONG, note=LONG)
     site.errors[0].update(table=LONG, error=LONG, statement=LONG)
     site.dead_letters[0].update(table=LONG, row={LONG: LONG})
+    site.validation = validation(tables=[validated(LONG, target=LONG, missing=1, notes=[LONG])])
+    site.differences = [difference(1, table=LONG, key={LONG: LONG})]
 
     page.goto(site.page + hash_)
     expect(page.locator("main")).not_to_contain_text("Loading…")

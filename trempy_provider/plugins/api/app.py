@@ -11,7 +11,15 @@ from fastapi.responses import FileResponse, JSONResponse
 from fastapi.staticfiles import StaticFiles
 
 from trempy_provider.errors import RetryPolicy, TrempyError
-from trempy_provider.plugins.api import actions, assistant, failures, history, overview, settings
+from trempy_provider.plugins.api import (
+    actions,
+    assistant,
+    failures,
+    history,
+    overview,
+    settings,
+    validation,
+)
 from trempy_provider.plugins.api.airflow_access import current_user
 from trempy_provider.plugins.api.rights import refuse_foreign_pages
 from trempy_provider.plugins.api.state import PageState
@@ -39,7 +47,7 @@ def create_app() -> FastAPI:
     app.middleware("http")(_add_headers)
     app.add_exception_handler(HTTPException, _tell_refusal)
     app.add_exception_handler(RequestValidationError, _tell_invalid)
-    for part in (overview, history, failures, actions, settings, assistant):
+    for part in (overview, history, failures, validation, actions, settings, assistant):
         app.include_router(part.router, prefix="/api")
     _serve_page(app)
     return app

@@ -1,8 +1,8 @@
 """Who may do what on the page; Airflow's auth manager decides.
 
 Reading a task needs the right to look at its DAGs, all of them.
-What may show values of rows (errors, dead letters) needs the right to read the logs of its DAGs, too, and
-its settings the right to read its Variable.
+What may show values of rows (errors, dead letters, keys of rows that differ) needs the right to read the logs
+of its DAGs, too, and its settings the right to read its Variable.
 An action needs the right to start runs of the DAG that it starts, and where it pauses a DAG or lets it run,
 the right to change that DAG.
 """

@@ -25,6 +25,11 @@ const LOOKS = {
   loaded: ["tick", "good"],
   pending: ["glass", "quiet"],
   error: ["cross", "bad"],
+  equal: ["tick", "good"],
+  repaired: ["tick", "good"],
+  different: ["cross", "bad"],
+  unsettled: ["glass", "busy"],
+  not_compared: ["question", "quiet"],
 };
 
 /** Tell how much a task needs somebody: failed first, running last. */

@@ -16,6 +16,7 @@ import { DeadLettersTab } from "./tab_dead_letters.js";
 import { HistoryTab } from "./tab_history.js";
 import { SettingsTab } from "./tab_settings.js";
 import { TablesTab } from "./tab_tables.js";
+import { ValidationTab } from "./tab_validation.js";
 
 const TABS = {
   tables: ["Tables", TablesTab],
@@ -23,6 +24,7 @@ const TABS = {
   batches: ["Batches", BatchesTab],
   errors: ["Errors", ErrorsTab],
   dead_letters: ["Dead letters", DeadLettersTab],
+  validation: ["Validation", ValidationTab],
   settings: ["Settings", SettingsTab],
 };
 
