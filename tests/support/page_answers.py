@@ -104,7 +104,7 @@ def tables_of(count: int) -> list[Json]:
 
 
 def history(span: str) -> Json:
-    """Return the points of a range, with a gap in their middle."""
+    """Return the points of a range, with a gap in their middle of which the end is idle."""
     points = []
     for number in range(60):
         known = number not in range(20, 25)
@@ -121,6 +121,7 @@ def history(span: str) -> Json:
                 "batches": 4,
                 "queue_depth": number % 5,
                 "wal_retained_bytes": 16_777_216,
+                "idle": number in range(22, 25),
             }
         )
     return {"range": span, "step_seconds": STEP_SECONDS[span], "points": points}

@@ -1,6 +1,8 @@
 """From samples to what the page draws, and how quickly counters grow."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
+from typing import Any
 
 from trempy_provider.config.differences import find_differences
 from trempy_provider.plugins.api.rates import Rates
@@ -26,6 +28,35 @@ def test_a_step_has_what_was_counted_since_the_last_sample() -> None:
     assert points[-1]["rows_per_second"] == 40 / 180
     assert [point["lag_seconds"] for point in points[-4:]] == [0.5, None, None, 0.5]
     assert points[-1]["batches"] == 4
+
+
+def test_the_time_without_samples_is_idle_while_the_task_is_known_to_wait() -> None:
+    waiting = replace(step(20, 100), idle_until=NOON - timedelta(minutes=12, seconds=30))
+    steps = [
+        step(25, 100),
+        waiting,
+        step(5, 130),
+        replace(step(3, 130), idle_until=NOON + timedelta(hours=1)),
+    ]
+
+    followed = points_of(steps, HOUR, now=NOW, is_followed=True)
+    ended = points_of(steps, HOUR, now=NOW, is_followed=False)
+
+    assert _idle_minutes(followed) == [*range(19, 12, -1), *range(2, -1, -1)]
+    assert _idle_minutes(ended) == [*range(19, 12, -1)]
+    assert {point["lag_seconds"] for point in followed if point["idle"]} == {None}
+
+
+def test_a_wait_that_began_before_the_range_is_idle_in_it() -> None:
+    waiting = replace(step(70, 100), idle_until=NOON - timedelta(minutes=50))
+
+    points = points_of([waiting, step(40, 100)], HOUR, now=NOW)
+
+    assert _idle_minutes(points) == [*range(59, 50, -1)]
+
+
+def _idle_minutes(points: list[dict[str, Any]]) -> list[int]:
+    return [59 - index for index, point in enumerate(points) if point["idle"]]
 
 
 def test_a_task_that_was_set_up_anew_counts_from_zero() -> None:

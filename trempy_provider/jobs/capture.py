@@ -116,8 +116,10 @@ def capture(
     give_back_large_blocks()
     report = report or CaptureReport()
     started_at = time.monotonic()
-    with sampling(task, source=source, target=target, broker=broker, stop=stop):
+    with sampling(task, source=source, target=target, broker=broker, stop=stop) as rest:
         _capture(task, report, source=source, target=target, broker=broker, lease=lease, stop=stop)
+        if report.end_reason == EndReason.IDLE.value and lease.deadline is not None:
+            rest.seconds = max(lease.deadline - time.monotonic(), 0.0)
     report.seconds = time.monotonic() - started_at
     return report
 

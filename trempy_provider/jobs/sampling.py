@@ -3,6 +3,9 @@
 A thread of its own asks source, target and broker, through connections of its own that last a moment, so that
 capture and apply do nothing for it.
 That a sample fails is no error of the task.
+
+A lease that ends in silence defers, and nobody looks until it is resumed.
+Its last sample therefore tells until when it waits at most; where there is a backlog for apply, it does not.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ import logging
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from trempy_provider.broker.base import Broker
 from trempy_provider.config.options import StatisticsOptions
@@ -37,30 +41,53 @@ FIRST_SAMPLE_SECONDS = 1.5
 _PRUNE_EVERY = 60
 
 
+@dataclass(slots=True)
+class Rest:
+    """What is left of a lease that has ended in silence: so many seconds; None when it has not."""
+
+    seconds: float | None = None
+
+
 @contextmanager
 def sampling(
     task: ReplicationTask, *, source: Endpoint, target: Endpoint, broker: Broker, stop: StopSignal
-) -> Iterator[None]:
+) -> Iterator[Rest]:
     """Sample while the block runs, soon after its beginning and once more at its end, unless it is short.
 
     Whoever asks it to stop is not kept waiting for a last sample.
+    What the block says of the rest of the lease is noted with the last sample.
     """
     interval_seconds = task.task.statistics_settings.interval_seconds
+    rest = Rest()
     if interval_seconds is None:
-        yield
+        yield rest
         return
-    sampler = _Sampler(task, source=source, target=target, broker=broker, interval_seconds=interval_seconds)
+    sampler = _Sampler(
+        task, source=source, target=target, broker=broker, interval_seconds=interval_seconds, rest=rest
+    )
     sampler.start()
     try:
-        yield
+        yield rest
     finally:
         sampler.stop(at_once=stop.is_set())
 
 
-def sample(task: ReplicationTask, *, source: Endpoint, target: Endpoint, broker: Broker) -> TaskSample:
-    """Look how far a task is, and note it; raise what the servers raise."""
+def sample(
+    task: ReplicationTask,
+    *,
+    source: Endpoint,
+    target: Endpoint,
+    broker: Broker,
+    idle_seconds: float | None = None,
+) -> TaskSample:
+    """Look how far a task is, and note it; raise what the servers raise.
+
+    With `idle_seconds`, nobody looks again for so long unless there is something to do; that is noted of a
+    task without a backlog.
+    """
     overview = read_overview(task, source=source, target=target, broker=broker)
     capture, lag, slot = overview.capture, overview.lag, overview.slot
+    is_level = lag is not None and lag.apply_bytes == 0
     taken = TaskSample(
         lag_seconds=None if lag is None else lag.seconds,
         lag_bytes=None if lag is None else lag.total_bytes,
@@ -68,6 +95,7 @@ def sample(task: ReplicationTask, *, source: Endpoint, target: Endpoint, broker:
         retained_bytes=None if slot is None else slot.retained_bytes,
         batch_count=0 if capture is None else capture.batch_count,
         published_bytes=0 if capture is None else capture.published_bytes,
+        idle_seconds=idle_seconds if is_level else None,
     )
     interval_seconds = task.task.statistics_settings.interval_seconds or MINUTE
     with target.connect(JOB) as session:
@@ -104,12 +132,14 @@ class _Sampler:
         target: Endpoint,
         broker: Broker,
         interval_seconds: float,
+        rest: Rest,
     ) -> None:
         self._task = task
         self._source = source
         self._target = target
         self._broker = broker
         self._interval_seconds = interval_seconds
+        self._rest = rest
         self._stop = threading.Event()
         self._is_cut_short = False
         self._thread = threading.Thread(target=self._run, name=f"trempy-{JOB}", daemon=True)
@@ -133,11 +163,17 @@ class _Sampler:
             count += 1
             self._stop.wait(self._interval_seconds)
         if not self._is_cut_short:
-            self._sample(prunes=False)
+            self._sample(prunes=False, idle_seconds=self._rest.seconds)
 
-    def _sample(self, *, prunes: bool) -> None:
+    def _sample(self, *, prunes: bool, idle_seconds: float | None = None) -> None:
         try:
-            sample(self._task, source=self._source, target=self._target, broker=self._broker)
+            sample(
+                self._task,
+                source=self._source,
+                target=self._target,
+                broker=self._broker,
+                idle_seconds=idle_seconds,
+            )
             if prunes:
                 self._prune()
         except TrempyError as error:

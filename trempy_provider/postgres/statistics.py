@@ -15,14 +15,18 @@ from trempy_provider.postgres.session import Session, static_sql
 from trempy_provider.postgres.tables import QualifiedName
 from trempy_provider.replication.lsn import Lsn
 
-MIGRATION = "0011_statistics"
+MIGRATION = "0015_idle"
 MINUTE, HOUR, DAY = 60, 3600, 86400
 BATCHES_KEPT = 500
 
 
 @dataclass(frozen=True, slots=True)
 class TaskSample:
-    """How far a task is; None where that is not known."""
+    """How far a task is; None where that is not known.
+
+    `idle_seconds` is how long, at most, it waits now for something to do, and nobody looks; None when it does
+    not wait.
+    """
 
     lag_seconds: float | None
     lag_bytes: int | None
@@ -30,11 +34,12 @@ class TaskSample:
     retained_bytes: int | None
     batch_count: int
     published_bytes: int
+    idle_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class StatisticsStep:
-    """A step of time: the largest lag and depth in it, and the counts at its end."""
+    """A step of time: the largest lag and depth in it, the counts at its end, and how long it waits then."""
 
     at: datetime
     lag_seconds: float | None
@@ -46,6 +51,7 @@ class StatisticsStep:
     delete_count: int
     error_count: int
     batch_count: int
+    idle_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +82,7 @@ def record_sample(session: Session, task_name: str, sample: TaskSample, *, since
             "retained_bytes": sample.retained_bytes,
             "batch_count": sample.batch_count,
             "published_bytes": sample.published_bytes,
+            "idle_seconds": sample.idle_seconds,
         },
     )
     parameters = {"task_name": task_name, "since_seconds": since_seconds}

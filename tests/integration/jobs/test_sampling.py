@@ -9,7 +9,9 @@ from tests.support.replication import Background, Replication, settings
 from tests.support.wait import wait_until
 from trempy_provider.jobs import sampling as sampling_module
 from trempy_provider.jobs.applying import batch_log
-from trempy_provider.jobs.lease import StopSignal
+from trempy_provider.jobs.capture import capture
+from trempy_provider.jobs.caught_up import current_position
+from trempy_provider.jobs.lease import Lease, StopSignal
 from trempy_provider.jobs.pause import pause
 from trempy_provider.jobs.sampling import sample
 from trempy_provider.postgres.parameters import ConnectionParameters
@@ -89,6 +91,39 @@ def test_capture_is_sampled_while_it_runs_and_pauses_when_asked(replicate, monke
 
     assert report.asked == ("capture",)
     assert capture.result().end_reason == "paused"
+
+
+def capture_until_silence(replication, monkeypatch):
+    monkeypatch.setattr(sampling_module, "FIRST_SAMPLE_SECONDS", 0.0)
+    monkeypatch.setattr(sampling_module, "LAST_SAMPLE_SECONDS", 60.0)
+    report = capture(
+        replication.task,
+        source=replication.source,
+        target=replication.target,
+        broker=replication.broker,
+        lease=Lease.lasting(3000, idle_seconds=0.5),
+        stop=StopSignal(),
+    )
+    assert report.end_reason == "idle"
+
+
+def test_a_lease_that_ends_in_silence_notes_how_long_it_waits_unless_apply_has_a_backlog(
+    replicate, databases, monkeypatch
+):
+    replication = replicate()
+    databases.source_admin.execute("insert into public.t values (1, 'v')")
+    capture_until_silence(replication, monkeypatch)
+    behind = steps(replication)[-1]
+    replication.apply(until=current_position(replication.source))
+
+    capture_until_silence(replication, monkeypatch)
+    waiting = steps(replication)[-1]
+    sample_of(replication)
+    resumed = steps(replication)[-1]
+
+    assert (behind.idle_until, resumed.idle_until) == (None, None)
+    left = waiting.idle_until - replication.databases.target.fetch_value("select now()")
+    assert timedelta(minutes=40) < left < timedelta(minutes=50)
 
 
 def test_a_short_lease_is_not_held_up_and_an_unreachable_server_is_no_error(replicate, monkeypatch):

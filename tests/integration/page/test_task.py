@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.support.browser import Watch
+from tests.support.browser import Watch, keep_screenshot
 from tests.support.page_answers import ACTIONS, dead_letter, error, tables_of
 from tests.support.page_site import PREFIX, PageSite
 
@@ -121,6 +121,28 @@ def test_charts_say_what_they_show_and_can_be_read_as_tables(
     expect(figure.get_by_role("row").nth(1)).to_contain_text("2026-03-04 03:06:07")
     assert figure.get_by_role("row").nth(1).get_by_role("cell").all_inner_texts() == ["177", "118", "59"]
     assert ("GET", f"{PREFIX}/trempy/api/tasks/orders/history?range=week") in site.requests
+
+
+def test_charts_tell_idle_time_from_time_that_is_not_known(page: Page, site: PageSite, watch: Watch) -> None:
+    open_tab(page, site, "history")
+    figure = page.locator("figure").filter(has=page.get_by_role("heading", name="Lag", exact=True))
+    chart = figure.get_by_role("img", name=re.compile("idle: waiting for changes at 3 of 60 times$"))
+    expect(chart).to_be_visible()
+    expect(figure.get_by_text("idle: waiting for changes")).to_be_visible()
+
+    chart.focus()
+    page.keyboard.press("Home")
+    page.keyboard.press("PageDown")
+    page.keyboard.press("PageDown")
+    expect(figure.get_by_text("Lag –")).to_be_visible()
+    for _ in range(2):
+        page.keyboard.press("ArrowRight")
+    expect(figure.get_by_text("Lag idle")).to_be_visible()
+    figure.get_by_text("As a table").click()
+
+    values = figure.get_by_role("cell").all_inner_texts()
+    assert values[-25:-20] == ["idle", "idle", "idle", "–", "–"]
+    keep_screenshot(page, "fake-history")
 
 
 def test_batches_and_errors_are_listed(page: Page, site: PageSite, watch: Watch) -> None:

@@ -9,10 +9,13 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query
 
+from trempy_provider.config.dag_names import CDC
+from trempy_provider.plugins.api.airflow_access import find_dags
 from trempy_provider.plugins.api.presentation import iso
 from trempy_provider.plugins.api.servers import quick_session
 from trempy_provider.plugins.api.state import ReadableTask, TaskWithLogs, valid
 from trempy_provider.plugins.api.steps import Range, points_of
+from trempy_provider.plugins.api.tasks import KnownTask
 from trempy_provider.postgres.statistics import (
     HOUR,
     MINUTE,
@@ -56,7 +59,15 @@ def show_history(
                 span_seconds=chosen.span_seconds + chosen.step_seconds,
                 table=None if table is None else QualifiedName.parse(table),
             )
-    return {"range": span, "step_seconds": chosen.step_seconds, "points": points_of(steps, chosen, now=now)}
+    points = points_of(steps, chosen, now=now, is_followed=_is_followed(known))
+    return {"range": span, "step_seconds": chosen.step_seconds, "points": points}
+
+
+def _is_followed(known: KnownTask) -> bool:
+    """Tell whether a lease of the task is in progress, be it deferred."""
+    dag_id = known.dag_ids.get(CDC, "")
+    facts = find_dags([dag_id]).get(dag_id)
+    return facts is not None and not facts.is_paused and facts.last_run_state == "running"
 
 
 @router.get("/tasks/{name}/batches")

@@ -22,11 +22,15 @@ class Range:
     period_seconds: int
 
 
-def points_of(steps: Sequence[StatisticsStep], chosen: Range, *, now: datetime) -> list[dict[str, Any]]:
+def points_of(
+    steps: Sequence[StatisticsStep], chosen: Range, *, now: datetime, is_followed: bool = False
+) -> list[dict[str, Any]]:
     """Return a point for each step: what was counted in it, and how far the task was.
 
     What was counted since the last step that has a sample is in the next one that has; in between is nothing.
     Before the first sample of all, nothing was counted.
+    A point is idle when the sample before it says that the task waits; after the last sample of all, only of
+    a task that `is_followed` now.
     """
     by_time = {step.at: step for step in steps}
     length = timedelta(seconds=chosen.step_seconds)
@@ -34,10 +38,12 @@ def points_of(steps: Sequence[StatisticsStep], chosen: Range, *, now: datetime) 
     count = chosen.span_seconds // chosen.step_seconds
     times = [last - length * (count - 1 - index) for index in range(count)]
     before = max((step for step in steps if step.at < times[0]), key=lambda step: step.at, default=None)
+    known_until = now if is_followed else max(by_time, default=now)
     points = []
     for at in times:
         step = by_time.get(at)
-        points.append(_point(at, step, before, step_seconds=chosen.step_seconds))
+        is_idle = step is None and at < known_until and _waits(before, at)
+        points.append({**_point(at, step, before, step_seconds=chosen.step_seconds), "idle": is_idle})
         before = step or before
     return points
 
@@ -86,6 +92,11 @@ def _point(
         "queue_depth": None if step is None else step.queue_depth,
         "wal_retained_bytes": None if step is None else step.retained_bytes,
     }
+
+
+def _waits(step: StatisticsStep | None, at: datetime) -> bool:
+    """Tell whether the task still waits at a time, by the last step before it that has a sample."""
+    return step is not None and step.idle_until is not None and at < step.idle_until
 
 
 def _growth(before: int, after: int) -> int:

@@ -1,5 +1,6 @@
 /**
  * Charts as inline SVG, each with its values as text and as a table.
+ * A point that is `idle` has values that nobody looked at, since the task waited: its time is shaded and named.
  */
 
 import { h, setText, svg } from "./dom.js";
@@ -7,6 +8,7 @@ import { time } from "./format.js";
 
 const WIDTH = 600;
 const HEIGHT = 160;
+const IDLE = "idle: waiting for changes";
 
 /** Draw a line of the last values without axes; `label` and its range are what a screen reader says. */
 export function sparkline(values, label, format) {
@@ -53,6 +55,7 @@ export class LineChart {
   #reading = h("p", { class: "muted reading", role: "status" });
   #cursor = svg("path", { class: "cursor", "vector-effect": "non-scaling-stroke" });
   #at = null;
+  #idle = h("li", { class: "idle", hidden: true }, IDLE);
   #table = h("details", { toggle: () => this.#fillTable() }, h("summary", {}, "As a table"), h("div", { class: "scroll", tabindex: "0" }));
   element;
 
@@ -68,7 +71,7 @@ export class LineChart {
     this.element = h(
       "figure",
       {},
-      h("figcaption", {}, h("h3", {}, chart.title), h("ul", { class: "legend" }, legend)),
+      h("figcaption", {}, h("h3", {}, chart.title), h("ul", { class: "legend" }, legend, this.#idle)),
       h("div", { class: "plot" }, h("div", { class: "scale" }, this.#top, h("span", {}, chart.format(0))), this.#svg),
       h("div", { class: "span" }, this.#start, this.#end),
       this.#reading,
@@ -90,9 +93,11 @@ export class LineChart {
         d: linePath(values, (at) => this.#x(at), (value) => HEIGHT - 1 - (value / top) * (HEIGHT - 4)),
       }),
     );
+    const idle = points.filter((point) => point.idle).length;
     const words = `${title}. ${series.map((one, index) => `${one.label}: ${summary(all[index], format)}`).join(". ")}`;
-    this.#svg.setAttribute("aria-label", words);
-    this.#svg.replaceChildren(svg("path", { class: "grid", d: `M0 ${HEIGHT / 2}H${WIDTH}M0 ${HEIGHT - 1}H${WIDTH}` }), ...paths, this.#cursor);
+    this.#svg.setAttribute("aria-label", idle ? `${words}. ${IDLE} at ${idle} of ${points.length} times` : words);
+    this.#idle.hidden = !idle;
+    this.#svg.replaceChildren(this.#idleArea(), svg("path", { class: "grid", d: `M0 ${HEIGHT / 2}H${WIDTH}M0 ${HEIGHT - 1}H${WIDTH}` }), ...paths, this.#cursor);
     setText(this.#top, format(top));
     setText(this.#start, points.length ? time(points[0].at) : "");
     setText(this.#end, points.length ? time(points.at(-1).at) : "");
@@ -102,6 +107,12 @@ export class LineChart {
 
   #x(index) {
     return (index / Math.max(1, this.#points.length - 1)) * (WIDTH - 2) + 1;
+  }
+
+  #idleArea() {
+    const half = (this.#x(1) - this.#x(0)) / 2;
+    const bars = this.#points.map((point, at) => (point.idle ? `M${(this.#x(at) - half).toFixed(1)} 0h${(2 * half).toFixed(1)}V${HEIGHT}h${(-2 * half).toFixed(1)}z` : ""));
+    return svg("path", { class: "idle", d: bars.join("") });
   }
 
   #key(event) {
@@ -122,16 +133,22 @@ export class LineChart {
     this.#at = index;
     this.#cursor.setAttribute("d", index === null ? "" : `M${this.#x(index).toFixed(1)} 0V${HEIGHT}`);
     const point = index === null ? null : this.#points[index];
-    const values = point && this.#chart.series.map((one) => `${one.label} ${this.#chart.format(one.value(point))}`);
+    const values = point && this.#chart.series.map((one) => `${one.label} ${this.#said(point, one)}`);
     setText(this.#reading, point ? `${time(point.at)}: ${values.join(", ")}` : "");
+  }
+
+  /** A value of a point as text; of an idle one, those that are not known are none that are missing. */
+  #said(point, one) {
+    const value = one.value(point);
+    return point.idle && (value === null || value === undefined) ? "idle" : this.#chart.format(value);
   }
 
   #fillTable() {
     if (!this.#table.open) return;
-    const { series, format, title } = this.#chart;
+    const { series, title } = this.#chart;
     const head = h("tr", {}, h("th", { scope: "col" }, "Time"), series.map((one) => h("th", { scope: "col", class: "number" }, one.label)));
     const rows = [...this.#points].reverse().map((point) =>
-      h("tr", {}, h("th", { scope: "row" }, time(point.at)), series.map((one) => h("td", { class: "number" }, format(one.value(point))))),
+      h("tr", {}, h("th", { scope: "row" }, time(point.at)), series.map((one) => h("td", { class: "number" }, this.#said(point, one)))),
     );
     this.#table.lastElementChild.replaceChildren(
       h("table", { class: "plain", "aria-label": title }, h("thead", {}, head), h("tbody", {}, rows)),

@@ -3,7 +3,7 @@ select to_timestamp(floor(extract(epoch from begins_at) / %(step_seconds)s) * %(
        max(lag_seconds), max(lag_bytes), max(queue_depth), max(retained_bytes),
        (array_agg(insert_count order by begins_at desc))[1], (array_agg(update_count order by begins_at desc))[1],
        (array_agg(delete_count order by begins_at desc))[1], (array_agg(error_count order by begins_at desc))[1],
-       (array_agg(batch_count order by begins_at desc))[1]
+       (array_agg(batch_count order by begins_at desc))[1], (array_agg(idle_until order by begins_at desc))[1]
 from trempy.statistics
 where task_name = %(task_name)s
   and period_seconds = %(period_seconds)s

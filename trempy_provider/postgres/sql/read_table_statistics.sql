@@ -3,7 +3,7 @@ select to_timestamp(floor(extract(epoch from begins_at) / %(step_seconds)s) * %(
        null, null, null, null,
        (array_agg(n.insert_count order by begins_at desc))[1], (array_agg(n.update_count order by begins_at desc))[1],
        (array_agg(n.delete_count order by begins_at desc))[1], (array_agg(n.error_count order by begins_at desc))[1],
-       0
+       0, null
 from trempy.table_statistics n
 join trempy.table_states s using (task_name, source_oid)
 where n.task_name = %(task_name)s
