@@ -90,6 +90,23 @@ def test_page_inside_airflow_follows_live_traffic(shop: Shop, page: Page, task_n
     assert [error for error in watch.errors if "trempy/static" in error] == []
 
 
+def test_tab_beside_a_dag_and_beside_a_run_shows_their_task(shop: Shop, page: Page, task_name: str) -> None:
+    shop.define_task(task_name)
+    dag_id = f"trempy_{task_name}_cdc"
+    shop.api.wait_for_dag(dag_id)
+    run_id = str(shop.api.post(f"/dags/{dag_id}/dagRuns", {"logical_date": None})["dag_run_id"])
+    watch = Watch(page)
+
+    for address in (dag_id, f"{dag_id}/runs/{run_id}"):
+        page.goto(f"{shop.airflow.url}/dags/{address}")
+        page.get_by_role("link", name="Replication", exact=True).click()
+        heading = frame_of(page).get_by_role("heading", name=task_name, level=1)
+        expect(heading).to_be_visible(timeout=SLOW_MILLISECONDS)
+        expect(frame_of(page).get_by_role("tab", name="Tables")).to_have_attribute("aria-selected", "true")
+        assert urlsplit(page.url).path.startswith(f"/dags/{address}/plugin/")
+    assert [error for error in watch.errors if "trempy/static" in error] == []
+
+
 def act(page: Page, label: str, *, button: str | None = None, typed: str | None = None) -> tuple[str, str]:
     """Press a button, say yes, and return the DAG and the run that the page says it has started."""
     page.get_by_role("button", name=button or label, exact=True).click()
