@@ -201,7 +201,6 @@ def _base_environment(home: Path) -> dict[str, str]:
     programs = str(Path(sys.executable).parent)
     return {
         "PATH": f"{programs}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
-        "PYTHONPATH": str(Path(__file__).parent.parent),
         "HOME": str(home),
         "LANG": "C.UTF-8",
         "TZ": "UTC",

@@ -1,6 +1,7 @@
 """One real Airflow for the session; each test brings its own databases and replication tasks."""
 
 import json
+import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -14,12 +15,14 @@ from sandbox.airflow import AirflowServer
 from sandbox.airflow_api import AirflowApi, AirflowApiError, connection_fields
 from sandbox.installations import available_versions
 from sandbox.postgres import PostgresServer
+from sandbox.scratch import make_scratch_directory
 from tests.support.databases import Database, DatabasePair
 from tests.support.servers import start_whole
 from tests.support.wait import wait_until as wait_for_condition
 
 wait_until = partial(wait_for_condition, poll_seconds=0.5)
 DAGS_FOLDER = Path(__file__).parents[2] / "dags"
+TEST_DAGS_FOLDER = Path(__file__).parent / "dags"
 SHOP = """
 create schema shop;
 create table shop.customers (id bigint primary key, name text not null, since date);
@@ -33,6 +36,7 @@ insert into shop.orders (customer_id, note) select n % 500 + 1, 'first' from gen
 insert into shop.visits select n % 3, 'page' from generate_series(1, 300) n;
 """
 TABLES = ("customers", "products", "orders", "visits")
+_NO_BYTECODE = shutil.ignore_patterns("__pycache__")
 USERS = {"viewer": "viewer", "user": "user", "nobody": ""}
 
 
@@ -49,7 +53,24 @@ def airflow_database() -> Iterator[str | None]:
 
 @pytest.fixture(scope="session")
 def airflow(airflow_database: str | None) -> Iterator[AirflowServer]:
-    server = start_whole(AirflowServer(DAGS_FOLDER, database_uri=airflow_database, users=USERS))
+    """Run the project's DAGs and those of the tests; OpenLineage is told of DAGs that ask for it."""
+    home = make_scratch_directory("trempy-airflow-")
+    for folder in (DAGS_FOLDER, TEST_DAGS_FOLDER):
+        shutil.copytree(folder, home / "dags", ignore=_NO_BYTECODE, dirs_exist_ok=True)
+    transport = {"type": "file", "log_file_path": str(home / "lineage.jsonl"), "append": True}
+    lineage = {
+        "AIRFLOW__OPENLINEAGE__TRANSPORT": json.dumps(transport),
+        "AIRFLOW__OPENLINEAGE__SELECTIVE_ENABLE": "True",
+    }
+    server = start_whole(
+        AirflowServer(
+            home / "dags",
+            directory=home,
+            database_uri=airflow_database,
+            users=USERS,
+            environment=lineage,
+        )
+    )
     yield server
     server.remove()
 
