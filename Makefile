@@ -59,7 +59,7 @@ demo: venv  ## copy and follow a live shop database through Airflow (DEMO_ONCE=1
 demo-down:  ## remove everything the demo started
 	@$(PYTHON) -m sandbox.demo.down
 
-eval-assistant: venv  ## score the assistant (CONN_ID=…: the model of AIRFLOW_CONN_…, VERBOSE=1: what differs)
+eval-assistant: venv  ## score the assistant (CONN_ID=…: the model of an Airflow connection, VERBOSE=1: what differs)
 	@$(BIN)/python -m benchmarks.assistant $(if $(CONN_ID),--conn-id $(CONN_ID)) $(if $(VERBOSE),--verbose)
 
 constraints: venv  ## write constraints.txt anew after a change of dependencies

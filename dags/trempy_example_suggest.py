@@ -1,5 +1,6 @@
 """From a description to a new task: a DAG of Airflow in which a person approves the assistant's draft.
 
+Settings that somebody has changed while the draft waited are not overwritten.
 Trigger it with a description. The draft waits under "Required Actions" with why each setting was chosen and
 what a dry run made of it; approved, it is saved as a Variable, from which Airflow makes the task's DAGs.
 """
@@ -38,6 +39,7 @@ with DAG(
     def save(ti=None) -> str:
         from trempy_provider.hooks.settings import save_settings  # noqa: PLC0415  # not while DAGs are parsed
 
-        return save_settings(ti.xcom_pull(task_ids="draft")["settings"])
+        drafted = ti.xcom_pull(task_ids="draft")
+        return save_settings(drafted["settings"], replaces=drafted["replaces"])
 
     draft >> approve >> save()

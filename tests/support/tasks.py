@@ -35,9 +35,11 @@ def make_target(databases: DatabasePair, task_name: str = "test") -> Endpoint:
     return make_endpoint(databases.target_uri, task_name, "target")
 
 
-def make_endpoint(uri: str, task_name: str, role: str) -> Endpoint:
+def make_endpoint(uri: str, task_name: str, role: str, *, metadata: Endpoint | None = None) -> Endpoint:
     """Return an endpoint for any URI."""
-    return Endpoint(lambda: ConnectionParameters.from_uri(uri), task_name=task_name, role=role)
+    return Endpoint(
+        lambda: ConnectionParameters.from_uri(uri), task_name=task_name, role=role, metadata=metadata
+    )
 
 
 def open_source(databases: DatabasePair) -> Session:

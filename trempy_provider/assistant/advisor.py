@@ -6,22 +6,22 @@ It is what `suggest` gives where no model is configured, and the tool that a mod
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from trempy_provider.assistant.catalogue import Catalogue, TableFacts
+from trempy_provider.assistant.catalogue import Catalogue
 from trempy_provider.assistant.draft import ORIGIN, Draft, Frame, Reason, valid_draft
-from trempy_provider.assistant.history import History, TaskHistory
+from trempy_provider.assistant.history import History
 from trempy_provider.assistant.keeping import keep_present
 from trempy_provider.assistant.ordering import order_by_references
+from trempy_provider.assistant.periods import preset_of
+from trempy_provider.assistant.precedents import excluded_before, masked_before
 from trempy_provider.assistant.sizing import choose_batch_rows, choose_streams, load_seconds
-from trempy_provider.assistant.warnings import destruction_of, warnings_about
+from trempy_provider.assistant.warnings import warnings_of
 from trempy_provider.assistant.wishes import Wishes, read_wishes
 from trempy_provider.config.loader import load_task
-from trempy_provider.config.masks import mask_entries
 from trempy_provider.config.options import TASK_NAME_MAX_LENGTH, CdcOptions, FullLoadOptions
-from trempy_provider.config.schedule import PRESETS
 from trempy_provider.config.tables import TableSelection
 from trempy_provider.errors import SettingsError
 from trempy_provider.jobs.progress import duration_text
@@ -29,7 +29,6 @@ from trempy_provider.postgres.tables import QualifiedName
 
 AUTHOR = "advisor"
 _PRIORITY = TableSelection.model_fields["priority"].default
-_INTERVAL_SECONDS = {"@hourly": 3600, "@daily": 86400, "@weekly": 7 * 86400, "@monthly": 28 * 86400}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +68,6 @@ class _Advice:
             **self._masks(),
         }
         settings = self._beside_the_present(settings)
-        self._warnings += warnings_about(
-            self._tables,
-            captures=self._captures,
-            order=self._order,
-            keeps_history=self._wishes.keeps_history is not None,
-        )
         if self._wishes.has_more:
             self._warnings.append(
                 "The description seems to ask for filters, transformations or a choice of columns; the "
@@ -82,7 +75,8 @@ class _Advice:
             )
         draft = valid_draft(settings, author=AUTHOR, reasons=tuple(self._reasons), warnings=())
         assert draft.task is not None
-        return replace(draft, warnings=(*destruction_of(draft.task), *self._warnings))
+        known = warnings_of(draft.task, self._grounds.catalogue, self._grounds.history)
+        return replace(draft, warnings=(*known, *self._warnings))
 
     def _beside_the_present(self, settings: dict[str, Any]) -> dict[str, Any]:
         """Keep what the task has at present where the description says nothing else."""
@@ -113,7 +107,9 @@ class _Advice:
 
     def _name(self) -> str:
         if self._grounds.frame.task_name is not None:
+            self._because("task.task_name", "as it was given")
             return self._grounds.frame.task_name
+        self._because("task.task_name", "made of the names of the tables")
         schemas = dict.fromkeys(name.schema_name for name in self._wishes.tables)
         words = [*schemas] if len(self._wishes.tables) > 1 else [*schemas, self._wishes.tables[0].table_name]
         base = re.sub(r"[^a-z0-9]+", "_", "_".join(words).lower()).strip("_") or "task"
@@ -126,7 +122,7 @@ class _Advice:
         wishes = self._wishes
         said = wishes.changes_only or wishes.follows_changes or wishes.upserts
         if said is None and wishes.keeps_history is not None:
-            said = None if wishes.schedule or wishes.loads_once else wishes.keeps_history
+            said = None if wishes.is_timed or wishes.loads_once else wishes.keeps_history
         return said is not None or self._kept_type in ("cdc", "full_load_and_cdc")
 
     @property
@@ -134,7 +130,7 @@ class _Advice:
         """Return the present type of replication where the description asks for none."""
         wishes, present = self._wishes, self._grounds.frame.present
         asked = (wishes.changes_only, wishes.follows_changes, wishes.upserts, wishes.keeps_history)
-        if present is None or wishes.schedule or wishes.loads_once or any(asked):
+        if present is None or wishes.is_timed or wishes.loads_once or any(asked):
             return None
         kept: str | None = present.get("task", {}).get("replication_type")
         return kept
@@ -149,13 +145,11 @@ class _Advice:
             self._because(path, f"“{wishes.changes_only}”")
             return "cdc"
         if not self._captures:
-            asked = wishes.loads_once or (wishes.schedule and wishes.schedule[1])
+            asked = wishes.loads_once or (wishes.timing and wishes.timing.said)
             self._because(path, f"“{asked}”" if asked else "nothing asks to follow changes")
             return "full_load"
         said = wishes.follows_changes or wishes.keeps_history or wishes.upserts
         self._because(path, f"“{said}”: rows are loaded, then every change is followed")
-        obstacles = self._grounds.catalogue.obstacles_to_capture
-        self._warnings += [f"Changes cannot be captured on the source yet: {what}." for what in obstacles]
         return "full_load_and_cdc"
 
     def _creation(self) -> dict[str, Any]:
@@ -174,24 +168,47 @@ class _Advice:
         if streams.value != FullLoadOptions().parallel_streams:
             options["parallel_streams"] = streams.value
         self._because("task.full_load_settings.parallel_streams", streams.reason)
-        if self._wishes.schedule is not None:
-            options["schedule"] = self._schedule(*self._wishes.schedule)
-        if self._wishes.truncates is not None:
-            options["truncate_before_insert"] = True
-            self._because("task.full_load_settings.truncate_before_insert", f"“{self._wishes.truncates}”")
+        options |= self._schedule()
+        options |= self._truncation()
         return {"full_load_settings": options} if options else {}
 
-    def _schedule(self, schedule: str, said: str) -> str:
-        seconds = load_seconds(self._tables, self._grounds.history)
-        interval = _interval_seconds(schedule)
-        measured = "" if seconds is None else f"; a load takes about {duration_text(seconds)}"
-        self._because("task.full_load_settings.schedule", f"“{said}”{measured}")
-        if seconds is not None and interval is not None and seconds > interval / 2:
+    def _schedule(self) -> dict[str, Any]:
+        path = "task.full_load_settings.schedule"
+        timing = self._wishes.timing
+        if timing is None:
+            return {}
+        if timing.problem is not None:
             self._warnings.append(
-                f"A full load takes about {duration_text(seconds)} at the speed measured here, and "
-                f"{schedule} asks for one every {duration_text(interval)}: follow changes instead."
+                f"The schedule “{timing.said}” is not in the draft: {timing.problem}. "
+                "Write full_load_settings.schedule as five cron fields."
             )
-        return schedule
+        if timing.schedule is not None:
+            seconds = load_seconds(self._tables, self._grounds.history)
+            measured = "" if seconds is None else f"; a load takes about {duration_text(seconds)}"
+            self._because(path, f"“{timing.said}”{measured}")
+            return {"schedule": timing.schedule}
+        present = self._present_load.get("schedule")
+        if present is None or preset_of(present) not in timing.denied:
+            return {}
+        self._because(path, f"the description does not want {present} any more")
+        return {"schedule": None}
+
+    def _truncation(self) -> dict[str, Any]:
+        path = "task.full_load_settings.truncate_before_insert"
+        if self._wishes.truncates is not None:
+            self._because(path, f"“{self._wishes.truncates}”")
+            return {"truncate_before_insert": True}
+        if self._wishes.spares_rows is None or not self._present_load.get("truncate_before_insert"):
+            return {}
+        self._because(path, f"“{self._wishes.spares_rows}”")
+        return {"truncate_before_insert": False}
+
+    @property
+    def _present_load(self) -> Mapping[str, Any]:
+        """Return the options of full loads that the task has at present."""
+        present: Mapping[str, Any] = self._grounds.frame.present or {}
+        options: Mapping[str, Any] = present.get("task", {}).get("full_load_settings") or {}
+        return options
 
     def _cdc(self, *, keeps_history: bool) -> dict[str, Any]:
         options: dict[str, Any] = {}
@@ -243,27 +260,24 @@ class _Advice:
         patterns = [
             {"schema_name": each.schema_name, "table_name": each.table_name} for each in self._wishes.patterns
         ]
-        if patterns:
-            self._because("tables", "a pattern takes up tables that are made later, too")
+        why = "a pattern takes up tables that are made later, too" if patterns else "named in the description"
+        self._because("tables", why)
         return explicit + patterns
 
     def _entry(self, name: QualifiedName) -> dict[str, Any]:
         entry: dict[str, Any] = {"schema_name": name.schema_name, "table_name": name.table_name}
         if self._order.depth > 1:
             entry["priority"] = self._order.priority_of(name)
-        for task in self._similar:
-            former = task.settings and task.settings.selection_of(name.schema_name, name.table_name)
-            if former and former.exclude_columns:
-                entry["exclude_columns"] = list(former.exclude_columns)
-                self._because(
-                    "tables[].exclude_columns", f"task {task.task_name} leaves them out of {name} as well"
-                )
-                break
+        before = excluded_before(self._similar, name)
+        if before is not None:
+            task_name, columns = before
+            entry["exclude_columns"] = list(columns)
+            self._because("tables[].exclude_columns", f"task {task_name} leaves them out of {name} as well")
         return entry
 
     def _masks(self) -> dict[str, Any]:
         """Carry over what this installation's tasks mask in the same tables."""
-        masks = list(_masks_of(self._similar, self._tables))
+        masks = list(masked_before(self._similar, self._tables))
         for task_name, mask in masks:
             table = mask["table_info"]
             column = mask["settings"]["contract"]["column_name"]
@@ -272,32 +286,6 @@ class _Advice:
         return {"transformations": [mask for _, mask in masks]} if masks else {}
 
 
-def _masks_of(
-    similar: Sequence[TaskHistory], tables: Sequence[TableFacts]
-) -> Iterator[tuple[str, dict[str, Any]]]:
-    seen: set[tuple[QualifiedName, str]] = set()
-    for task in similar:
-        for entry, mask in () if task.settings is None else mask_entries(task.settings):
-            for table in tables:
-                name = table.name
-                is_meant = entry.table_info.matches(name.schema_name, name.table_name)
-                if is_meant and table.has_column(mask.column_name) and (name, mask.column_name) not in seen:
-                    seen.add((name, mask.column_name))
-                    settings = entry.settings.model_dump(mode="json", exclude_defaults=True)
-                    info = {"schema_name": name.schema_name, "table_name": name.table_name}
-                    yield task.task_name, {"table_info": info, "settings": settings}
-
-
 def _listed(names: Sequence[QualifiedName]) -> str:
     listed = ", ".join(map(str, names[:5]))
     return listed if len(names) <= 5 else f"{listed} and {len(names) - 5} more"
-
-
-def _interval_seconds(schedule: str) -> int | None:
-    """Return the time between two loads of a schedule as `words` makes them, None for others."""
-    if schedule in PRESETS:
-        return _INTERVAL_SECONDS.get(schedule)
-    minute, hour, *_ = schedule.split()
-    if minute.startswith("*/"):
-        return int(minute[2:]) * 60
-    return int(hour[2:]) * 3600 if hour.startswith("*/") else 86400

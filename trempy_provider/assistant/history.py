@@ -89,13 +89,15 @@ class History:
         return tuple(task for count, task in ranked if count)
 
 
-def read_history(metadata: Endpoint | None, settings: Iterable[ReplicationTask]) -> History:
+def read_history(target: Endpoint | None, settings: Iterable[ReplicationTask]) -> History:
     """Return the history of the tasks whose settings are given, and of those that the metadata knows.
+
+    The metadata is the target's, and that of its metadata database.
 
     A database that cannot be asked, or has no metadata of this version, adds nothing.
     """
     known = {task.task_name: task for task in settings}
-    measured = _read_measured(metadata)
+    measured = _read_measured(target)
     names = sorted(known.keys() | measured.keys())
     return History(
         tuple(
@@ -104,11 +106,28 @@ def read_history(metadata: Endpoint | None, settings: Iterable[ReplicationTask])
     )
 
 
-def _read_measured(metadata: Endpoint | None) -> Mapping[str, dict[str, Any]]:
-    if metadata is None:
+def _read_measured(target: Endpoint | None) -> Mapping[str, dict[str, Any]]:
+    """Return what is measured, from the target and from its metadata database where it has one."""
+    if target is None:
         return {}
+    measured = _measured_in(target)
+    if target.metadata is target:
+        return measured
+    elsewhere = _measured_in(target.metadata)
+    return {
+        name: _joined(measured.get(name, {}), elsewhere.get(name, {}))
+        for name in measured.keys() | elsewhere.keys()
+    }
+
+
+def _joined(here: Mapping[str, Any], there: Mapping[str, Any]) -> dict[str, Any]:
+    """Join the parts of one task: each value is in one of the two databases, and empty in the other."""
+    return {key: here.get(key) or there.get(key) for key in here.keys() | there.keys()}
+
+
+def _measured_in(endpoint: Endpoint) -> Mapping[str, dict[str, Any]]:
     try:
-        with metadata.connect("suggest") as session:
+        with endpoint.connect("suggest") as session:
             return _measured(session)
     except TrempyError:
         return {}

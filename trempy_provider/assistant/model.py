@@ -16,13 +16,13 @@ from pydantic import BaseModel, ConfigDict, Field
 from trempy_provider.assistant.advisor import Grounds, advise
 from trempy_provider.assistant.draft import ORIGIN, Draft, Reason
 from trempy_provider.assistant.grounding import find_problems
-from trempy_provider.assistant.ordering import order_by_references
 from trempy_provider.assistant.prompt import hidden, instructions, problems_text, request_text, table_facts
+from trempy_provider.assistant.reasons import complete_reasons
 from trempy_provider.assistant.redaction import without_secrets
-from trempy_provider.assistant.warnings import destruction_of, warnings_about
+from trempy_provider.assistant.warnings import warnings_of
 from trempy_provider.config.loader import load_task
 from trempy_provider.config.task import ReplicationTask
-from trempy_provider.errors import ConfigurationError, FieldProblem, ModelError, TrempyError
+from trempy_provider.errors import ConfigurationError, FieldProblem, ModelError, SettingsError, TrempyError
 from trempy_provider.postgres.tables import QualifiedName
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class ModelDrafter:
 
         Raise ModelError when the model cannot be asked, or has answered with no settings at all.
         """
-        conversation = _Conversation(grounds)
+        conversation = _Conversation(description, grounds)
         agent = self._agent(conversation)
         try:
             asyncio.run(self._ask(agent, request_text(description, grounds)))
@@ -134,6 +134,7 @@ class ModelDrafter:
 class _Conversation:
     """What a model is told and has answered so far."""
 
+    description: str
     grounds: Grounds
     settings: Mapping[str, Any] | None = None
     reasons: tuple[Reason, ...] = ()
@@ -172,24 +173,31 @@ class _Conversation:
         return answer
 
     def draft(self, *, author: str) -> Draft:
-        """Return the last draft: valid, or with its problems."""
+        """Return the last draft, with a reason for each setting: valid, or with its problems."""
         assert self.settings is not None
-        if self.problems:
-            return Draft(self.settings, author, reasons=self.reasons, problems=self.problems)
-        task = load_task(self.settings, origin=ORIGIN)
-        return Draft(self.settings, author, task, self.reasons, tuple(_warnings(task, self.grounds)))
+        task = _loaded(self.settings)
+        warnings = () if task is None else warnings_of(task, self.grounds.catalogue, self.grounds.history)
+        reasons = self.reasons
+        if task is not None:
+            advice, frame = self._advice(), self.grounds.frame
+            reasons = complete_reasons(self.settings, reasons, advice=advice, frame=frame)
+        is_valid = not self.problems
+        return Draft(
+            self.settings, author, task if is_valid else None, reasons, warnings, problems=self.problems
+        )
+
+    def _advice(self) -> Draft | None:
+        try:
+            return advise(self.description, self.grounds)
+        except ConfigurationError:  # it names no table in words that the advisor knows
+            return None
 
 
-def _warnings(task: ReplicationTask, grounds: Grounds) -> list[str]:
-    """Return what the catalogue has to say of a model's draft, and what it would destroy."""
-    tables = [
-        table
-        for table in grounds.catalogue.tables
-        if task.selection_of(table.name.schema_name, table.name.table_name) is not None
-    ]
-    return destruction_of(task) + warnings_about(
-        tables, captures=task.captures_changes, order=order_by_references(tables)
-    )
+def _loaded(settings: Mapping[str, Any]) -> ReplicationTask | None:
+    try:
+        return load_task(settings, origin=ORIGIN)
+    except SettingsError:
+        return None
 
 
 def _kind_of(error: Exception) -> str:

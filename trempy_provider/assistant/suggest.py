@@ -44,11 +44,14 @@ def read_grounds(
     return Grounds(catalogue, history, replace(known, taken_names=frozenset(taken)))
 
 
-def suggest(description: str, grounds: Grounds, *, drafter: Drafter | None = None) -> Draft:
+def suggest(
+    description: str, grounds: Grounds, *, drafter: Drafter | None = None, warnings: tuple[str, ...] = ()
+) -> Draft:
     """Return a draft for a person to look at; nothing is saved or started.
 
+    `warnings` are what is known before, such as why no model is asked: the draft has them first.
     Raise ConfigurationError when the description is empty or too long, or it names no table and no model
-    is there.
+    can be asked; it then tells the warnings, and what the model failed with, too.
     """
     if not description.strip():
         raise ConfigurationError("the description is empty", hint="Say which tables are to be replicated.")
@@ -57,11 +60,17 @@ def suggest(description: str, grounds: Grounds, *, drafter: Drafter | None = Non
             f"the description has {len(description):,} characters",
             hint=f"At most {DESCRIPTION_MAX_LENGTH:,}.",
         )
-    if drafter is None:
-        return advise(description, grounds)
+    if drafter is not None:
+        try:
+            draft = drafter.draft(description, grounds)
+            return replace(draft, warnings=(*warnings, *draft.warnings))
+        except ModelError as error:
+            warnings = (*warnings, f"The model could not be asked ({error}); this is the advisor's draft.")
     try:
-        return drafter.draft(description, grounds)
-    except ModelError as error:
         draft = advise(description, grounds)
-        warning = f"The model could not be asked ({error}); this is the advisor's draft."
-        return replace(draft, warnings=(warning, *draft.warnings))
+    except ConfigurationError as error:
+        if not warnings:
+            raise
+        told = "".join(f"\n  {warning}" for warning in warnings)
+        raise ConfigurationError(f"there is no draft: {error}{told}", hint=error.hint) from error
+    return replace(draft, warnings=(*warnings, *draft.warnings))

@@ -11,11 +11,10 @@ from dataclasses import dataclass
 
 from trempy_provider.assistant import words
 from trempy_provider.assistant.catalogue import Catalogue
+from trempy_provider.assistant.schedules import Timing, read_schedule
 from trempy_provider.config.tables import WILDCARD
 from trempy_provider.errors import ConfigurationError
 from trempy_provider.postgres.tables import QualifiedName
-
-_BEFORE = 60  # characters that are looked at for a negation
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +31,19 @@ class Wishes:
     truncates: str | None = None
     stops_on_errors: str | None = None
     follows_schema: str | None = None
-    schedule: tuple[str, str] | None = None  # and the words
+    timing: Timing | None = None
+    spares_rows: str | None = None  # the words that say not to truncate
     has_more: bool = False  # something the advisor cannot do
+
+    @property
+    def is_timed(self) -> bool:
+        """Tell whether the description says when to load, or says it in words that give no schedule."""
+        return self.timing is not None and bool(self.timing.said)
+
+    @property
+    def schedule(self) -> str | None:
+        """Return the schedule asked for."""
+        return None if self.timing is None else self.timing.schedule
 
 
 def read_wishes(description: str, catalogue: Catalogue) -> Wishes:
@@ -47,7 +57,6 @@ def read_wishes(description: str, catalogue: Catalogue) -> Wishes:
             hint=f"Name tables as schema.table, or a schema. The source has: {known or 'no table'}.",
         )
     text = _without_names(text, tables)
-    schedule = words.schedule_of(text)
     return Wishes(
         tables=tables,
         patterns=patterns,
@@ -59,7 +68,8 @@ def read_wishes(description: str, catalogue: Catalogue) -> Wishes:
         truncates=_said(words.TRUNCATE, text),
         stops_on_errors=_said(words.STOP_ON_ERROR, text),
         follows_schema=_said(words.FOLLOW_SCHEMA, text),
-        schedule=schedule,
+        spares_rows=_denied(words.TRUNCATE, text),
+        timing=read_schedule(text),
         has_more=words.BEYOND.search(text) is not None,
     )
 
@@ -73,10 +83,14 @@ def _without_names(text: str, tables: tuple[QualifiedName, ...]) -> str:
 
 def _said(pattern: re.Pattern[str], text: str) -> str | None:
     """Return the words that wish it; "do not truncate" is none."""
-    for found in pattern.finditer(text):
-        if words.NEGATED.search(text, max(0, found.start() - _BEFORE), found.start()) is None:
-            return found[0]
-    return None
+    return next((m[0] for m in pattern.finditer(text) if not words.is_negated(text, m.start())), None)
+
+
+def _denied(pattern: re.Pattern[str], text: str) -> str | None:
+    """Return the words that wish for the opposite, where none wish for it."""
+    if _said(pattern, text) is not None:
+        return None
+    return next((words.denial(text, m) for m in pattern.finditer(text)), None)
 
 
 def _mentioned(

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping
 
 
 def _any_of(*alternatives: str) -> re.Pattern[str]:
@@ -44,7 +43,8 @@ UPSERT = _any_of(
     r"upserts?|insert or update|merge into|inserir ou atualizar|insertar o actualizar",
 )
 TRUNCATE = _any_of(
-    r"truncat(?:e|ed|ing)|empty (?:the )?(?:target|table)\w* (?:before|first)|replac\w+ (?:all |the )?rows",
+    r"truncat(?:e|ed|ing)|trunca(?:r|d[ao]s?|ndo)?|trunque\w*",
+    r"empty (?:the )?(?:target|table)\w* (?:before|first)|replac\w+ (?:all |the )?rows",
     r"esvazi\w+|limpa\w* (?:a|as) tabelas?|vacia\w*|limpi\w* (?:la|las) tablas?",
 )
 STOP_ON_ERROR = _any_of(
@@ -70,29 +70,14 @@ NEGATED = re.compile(
     r"|el|la|los|las|ni|nenhuma?|ningun\w?|usar|use|fazer|hacer|deve|debe|quero|quiero|precisa|preciso|se"
     r"|keep|keeping|guard\w{1,5}|mant\w{1,5}|ou|or|o|y|and|e|the initial)){0,4} ?)$"
 )
-
-_NUMBER = r"(?P<count>\d{1,3}) ?"
-_EACH = r"(?:every|each|a cada|cada)"
-_AT = r"[^.;]{0,80}?\b(?:at|as|a las) (?P<hour>\d{1,2})(?:(?::|h)(?P<minute>\d{2})|h)?\s*(?P<half>am|pm)?"
-_WORKING_DAY = r"(?:weekdays?|working days?|dias uteis|dias laborables|de lunes a viernes|de segunda a sexta)"
-_DAY = (
-    r"(?:(?:every|each|once a) (?:day|night|morning)|daily|nightly|todos os dias|diari\w+|toda noite"
-    r"|todas as noites|uma vez por dia|cada (?:noche|dia)|todos los dias|todas las noches|a diario"
-    r"|una vez al dia)"
+# "do not copy it every hour": the verb of what is not to be done, and what it is done to.
+_NEGATED_VERB = re.compile(
+    r"\b(?:not|never|don['’]?t|no|nao|nunca|jamais|jamas)(?: (?:to|be|run|more|se|lo|la|o|a|que))* "
+    r"(?:copy|copied|load(?:ed)?|run|refresh\w*|copi\w+|carr?eg\w+|carg\w+|replic\w+|sync\w*|sincroni\w+"
+    r"|atuali\w+|actuali\w+|execut\w+|ejecut\w+|rod\w+)"
+    r"(?: (?!(?:but|and|mas|pero|sino|e|y|only|so|solo|just)\b)[^\s,;]+){0,3} $"
 )
-_WEEK = r"(?:every|each|once a) week|weekly|(?:toda|cada) semana|todas (?:as|las) semanas|semanal\w*"
-_MONTH = r"(?:every|each|once a) month|monthly|(?:todo|cada) mes|todos (?:os|los) meses|mens[au]\w+"
-_SCHEDULES: tuple[tuple[re.Pattern[str], str], ...] = (
-    (_any_of(rf"{_EACH} {_NUMBER}(?:minutes?|mins?|minutos?)"), "*/{count} * * * *"),
-    (_any_of(r"every half(?: an)? hour|cada media hora|a cada meia hora"), "*/30 * * * *"),
-    (_any_of(rf"{_EACH} {_NUMBER}(?:hours?|hrs?|horas?)"), "0 */{count} * * *"),
-    (_any_of(r"(?:every|each|once an) hour|hourly|(?:a cada|toda|cada) hora|de hora em hora"), "@hourly"),
-    (_any_of(rf"{_WORKING_DAY}\b{_AT}"), "{minute} {hour} * * 1-5"),
-    (_any_of(rf"{_DAY}\b{_AT}"), "{minute} {hour} * * *"),
-    (_any_of(_DAY), "@daily"),
-    (_any_of(_WEEK), "@weekly"),
-    (_any_of(_MONTH), "@monthly"),
-)  # fmt: skip
+_BEFORE = 60  # characters that are looked at for a negation
 
 
 def plain(text: str) -> str:
@@ -101,20 +86,12 @@ def plain(text: str) -> str:
     return " ".join("".join(c for c in decomposed if not unicodedata.combining(c)).split())
 
 
-def schedule_of(text: str) -> tuple[str, str] | None:
-    """Return the schedule that a plain text asks for, and the words that do; None when it asks for none."""
-    for pattern, form in _SCHEDULES:
-        found = pattern.search(text)
-        if found is not None:
-            return form.format(**_times(found.groupdict())), found[0]
-    return None
+def is_negated(text: str, place: int) -> bool:
+    """Tell whether what begins at a place of a plain text is said not to be wanted."""
+    return any(pattern.search(text, max(0, place - _BEFORE), place) for pattern in (NEGATED, _NEGATED_VERB))
 
 
-def _times(groups: Mapping[str, str | None]) -> dict[str, str]:
-    hour = int(groups.get("hour") or 0)
-    if groups.get("half") == "pm" and hour < 12:
-        hour += 12
-    if groups.get("half") == "am" and hour == 12:
-        hour = 0
-    minute = int(groups.get("minute") or 0)
-    return {"count": str(int(groups.get("count") or 1)), "hour": str(hour), "minute": str(minute)}
+def denial(text: str, wish: re.Match[str]) -> str:
+    """Return the words that deny a wish, such as "do not truncate"."""
+    found = NEGATED.search(text, max(0, wish.start() - _BEFORE), wish.start())
+    return text[found.start() : wish.end()] if found else wish[0]

@@ -7,6 +7,7 @@ Where a name is found in several places, the first of these counts.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -69,15 +70,48 @@ def find_settings(task_name: str) -> SettingsText:
     )
 
 
-def save_settings(settings: Mapping[str, Any]) -> str:
+def etag_of(settings: object) -> str:
+    """Return what tells settings from others: the same for the same JSON value, however it is written."""
+    value = json.loads(settings) if isinstance(settings, str | bytes) else settings
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def save_settings(settings: Mapping[str, Any], *, replaces: str | None) -> str:
     """Keep a task's settings in a Variable of its own; return the Variable's key.
 
-    Raise ConfigurationError subclasses when they do not validate: nothing is saved then.
+    `replaces` is the etag of the settings that they were made of, None where there were none.
+    Raise ConfigurationError subclasses when they do not validate, or the task has other settings by now:
+    nothing is saved then.
     """
     task = load_task(settings, origin="settings to save")
     key = task_variable_of(task.task_name)
+    if key in _environment_keys():
+        raise ConfigurationError(
+            f"the Variable {key} is set in the environment: nothing was saved",
+            hint="Change it there, or take it out of the environment.",
+        )
+    present = _find_present(task.task_name)
+    if (None if present is None else etag_of(present.text)) != replaces:
+        raise ConfigurationError(
+            _changed(task.task_name, present), hint="Draft again, from what is there now."
+        )
     Variable.set(key, json.dumps(settings, indent=2, ensure_ascii=False))
     return key
+
+
+def _find_present(task_name: str) -> SettingsText | None:
+    try:
+        return find_settings(task_name)
+    except SettingsError:
+        raise
+    except ConfigurationError:
+        return None
+
+
+def _changed(task_name: str, present: SettingsText | None) -> str:
+    if present is None:
+        return f"the settings of task {task_name} were removed since the draft was made: nothing was saved"
+    return f"{present.origin} was changed by somebody else since the draft was made: nothing was saved"
 
 
 def find_all_settings(variables: Mapping[str, str] | None = None) -> list[SettingsText | SettingsError]:

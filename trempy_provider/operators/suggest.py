@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
@@ -20,8 +20,8 @@ from trempy_provider.config.task import ReplicationTask
 from trempy_provider.errors import ConfigurationError, RetryPolicy, TrempyError
 from trempy_provider.hooks.endpoints import endpoints_of
 from trempy_provider.hooks.language_models import open_agent_factory
-from trempy_provider.hooks.settings import SettingsText, find_all_settings
-from trempy_provider.jobs.dry_run import dry_run
+from trempy_provider.hooks.settings import SettingsText, etag_of, find_all_settings
+from trempy_provider.jobs.dry_run import DryRunReport, dry_run
 from trempy_provider.operators.flags import is_true
 
 if TYPE_CHECKING:
@@ -35,6 +35,8 @@ class SuggestTaskOperator(BaseOperator):
 
     The XCom has the settings, why each was chosen, warnings, and `text`: the draft as a change, and what a
     dry run makes of it, as Markdown for an `ApprovalOperator`. No row is in it.
+    `replaces` is what `save_settings` takes, so that settings changed meanwhile are not overwritten, and
+    `proof_error` is why the dry run failed.
     Settings that do not validate fail the task, with the draft in its log.
 
     :param description: what is to be replicated, in any language
@@ -42,6 +44,7 @@ class SuggestTaskOperator(BaseOperator):
     :param source_conn_id: the source, if it is not the one of the present settings or `trempy_source`
     :param target_conn_id: the same of the target
     :param broker_conn_id: the same of the broker
+    :param metadata_conn_id: the same of the metadata database; without any, the target keeps all metadata
     :param model_conn_id: a language model (extra `ai`); where there is none, the advisor drafts; "": always
     :param allow_values: let the model see the most common values of columns
     :param prove: make a dry run of the draft
@@ -54,6 +57,7 @@ class SuggestTaskOperator(BaseOperator):
         "source_conn_id",
         "target_conn_id",
         "broker_conn_id",
+        "metadata_conn_id",
         "model_conn_id",
         "allow_values",
     )
@@ -67,6 +71,7 @@ class SuggestTaskOperator(BaseOperator):
         source_conn_id: str = "",
         target_conn_id: str = "",
         broker_conn_id: str = "",
+        metadata_conn_id: str = "",
         model_conn_id: str = DEFAULT_CONN_ID,
         allow_values: bool | str = False,
         prove: bool = True,
@@ -79,6 +84,7 @@ class SuggestTaskOperator(BaseOperator):
         self.source_conn_id = source_conn_id
         self.target_conn_id = target_conn_id
         self.broker_conn_id = broker_conn_id
+        self.metadata_conn_id = metadata_conn_id
         self.model_conn_id = model_conn_id
         self.allow_values = allow_values
         self.prove = prove
@@ -95,22 +101,22 @@ class SuggestTaskOperator(BaseOperator):
     def draft(self) -> dict[str, Any]:
         """Return the draft's facts; raise TrempyError when there is none that validates."""
         # It takes a third of a second to import: too long for every parsing of a DAG file.
-        from trempy_provider.hooks.postgres import open_endpoint  # noqa: PLC0415
+        from trempy_provider.hooks.postgres import open_endpoint, open_target  # noqa: PLC0415
 
         known = _KnownTasks.read()
         frame = self._frame(known)
         source, target = self._conn_id(frame, "source"), self._conn_id(frame, "target")
+        metadata = (frame.connections or {}).get("metadata_conn_id", target)
         name = self.task_name or _NO_NAME
         grounds = read_grounds(
             open_endpoint(source, task_name=name, role="source"),
-            target=open_endpoint(target, task_name=name, role="target"),
+            target=open_target(target, metadata_conn_id=metadata, task_name=name),
             settings=known.tasks,
             frame=frame,
             allow_values=is_true(self.allow_values),
         )
         drafter, warnings = self._drafter()
-        draft = suggest(self.description, grounds, drafter=drafter)
-        draft = replace(draft, warnings=(*warnings, *draft.warnings))
+        draft = suggest(self.description, grounds, drafter=drafter, warnings=warnings)
         text = draft_text(draft, present=frame.present)
         if draft.task is None:
             self.log.error("The draft of %s does not validate:\n%s", draft.author, text)
@@ -118,7 +124,8 @@ class SuggestTaskOperator(BaseOperator):
                 "".join(f"\n  {problem}" for problem in draft.problems),
                 hint="Say it in other words; the draft is in the log.",
             )
-        return _xcom(draft, self._proved(draft.task, text))
+        proof = self._prove(draft.task)
+        return _xcom(draft, text, proof, present=frame.present)
 
     def _frame(self, known: _KnownTasks) -> Frame:
         present = known.settings_of(self.task_name)
@@ -141,13 +148,11 @@ class SuggestTaskOperator(BaseOperator):
             return None, (f"{error}: this is the advisor's draft.",)
         return ModelDrafter(create_agent, name, corrections=self.corrections), ()
 
-    def _proved(self, task: ReplicationTask, text: str) -> str:
-        """Return the text with what a dry run makes of the draft; no row of it is shown."""
+    def _prove(self, task: ReplicationTask) -> DryRunReport | None:
+        """Return what a dry run makes of the draft, without a row of it."""
         if not self.prove:
-            return text
-        endpoints = endpoints_of(task)
-        report = dry_run(task, **endpoints.for_job(task), shown_rows=0)
-        return f"{text}\n\nDry run:\n{dry_run_text(report)}"
+            return None
+        return dry_run(task, **endpoints_of(task).for_job(task), shown_rows=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,11 +189,20 @@ def _decoded(text: object) -> str:
     return text.decode() if isinstance(text, bytes) else str(text)
 
 
-def _xcom(draft: Draft, text: str) -> dict[str, Any]:
+def _xcom(
+    draft: Draft, text: str, proof: DryRunReport | None, *, present: Mapping[str, Any] | None
+) -> dict[str, Any]:
     facts = draft.as_dict()
     del facts["problems"]
     assert draft.task is not None
-    return {"task_name": draft.task.task_name, **facts, "text": as_code_block(text)}
+    error = None if proof is None else proof.error
+    return {
+        "task_name": draft.task.task_name,
+        **facts,
+        "replaces": None if present is None else etag_of(present),
+        "proof_error": None if error is None else error.explanation,
+        "text": as_code_block(text if proof is None else f"{text}\n\nDry run:\n{dry_run_text(proof)}"),
+    }
 
 
 def as_code_block(text: str) -> str:

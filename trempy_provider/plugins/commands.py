@@ -28,7 +28,7 @@ _DESCRIPTION = Arg(("description",), help="What is to be replicated, in any lang
 _NAME = Arg(("--name",), help="The task; its present settings are changed.", dest="task_name", default="")
 _CONNECTIONS = tuple(
     Arg((f"--{part}-conn-id",), help=f"The connection of the {part}.", default="")
-    for part in ("source", "target", "broker")
+    for part in ("source", "target", "broker", "metadata")
 )
 _MODEL = Arg(("--model-conn-id",), help="The connection of the language model.", default="trempy_model")
 _NO_MODEL = Arg(("--no-model",), help="Draft without a model.", action="store_true")

@@ -238,6 +238,7 @@ def run_suggest(arguments: Namespace) -> None:
         source_conn_id=arguments.source_conn_id,
         target_conn_id=arguments.target_conn_id,
         broker_conn_id=arguments.broker_conn_id,
+        metadata_conn_id=arguments.metadata_conn_id,
         model_conn_id="" if arguments.no_model else arguments.model_conn_id,
         allow_values=arguments.allow_values,
         prove=arguments.dry_run,
@@ -245,7 +246,10 @@ def run_suggest(arguments: Namespace) -> None:
     try:
         report = operator.draft()
         print(json.dumps(report, indent=2))
+        if report["proof_error"] is not None:
+            raise PreflightError(f"the dry run of the draft failed: {report['proof_error']}")
         if arguments.save and (arguments.yes or confirm(f"Save as the task {report['task_name']}? [y/N] ")):
-            print(f"saved as Variable {save_settings(report['settings'])}", file=sys.stderr)
+            key = save_settings(report["settings"], replaces=report["replaces"])
+            print(f"saved as Variable {key}", file=sys.stderr)
     except TrempyError as error:
         fail(error)

@@ -2,19 +2,28 @@
 
 import json
 from argparse import ArgumentParser
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from airflow.dag_processing.dagbag import DagBag
+from airflow.sdk import BaseHook, Connection
 from airflow.sdk.exceptions import AirflowFailException
 
-from tests.support.model_server import API_KEY, MODEL, model_server, settings_answer
+from benchmarks.assistant.__main__ import main as evaluate
+from benchmarks.assistant.cases import CASES
+from tests.support.model_server import API_KEY, MODEL, Answered, model_server, settings_answer
+from tests.support.tasks import make_endpoint
 from trempy_provider.errors import ConfigurationError
 from trempy_provider.hooks import connections as connection_lookups
 from trempy_provider.hooks.settings import save_settings
 from trempy_provider.operators.suggest import SuggestTaskOperator, as_code_block
 from trempy_provider.plugins.commands import get_commands
 from trempy_provider.plugins.run_command import run_suggest
+from trempy_provider.postgres.metadata import migrate
 
 ORDERS = "create table public.orders (id bigint primary key, note text)"
+EXAMPLE = Path(__file__).parents[3] / "dags" / "trempy_example_suggest.py"
 WITHOUT_MODEL = {"model_conn_id": ""}
 
 
@@ -80,6 +89,80 @@ def test_a_draft_that_does_not_validate_fails_the_task_with_what_is_wrong(orders
     assert len(server.requests) == 2
 
 
+def test_when_the_model_fails_and_the_table_does_not_exist_both_are_told(orders, monkeypatch):
+    pytest.importorskip("airflow.providers.common.ai", reason="the extra `ai` is not installed")
+    with model_server(Answered(status=401)) as server:
+        monkeypatch.setenv("AIRFLOW_CONN_TREMPY_MODEL", server.connection())
+        with pytest.raises(AirflowFailException, match="names no table") as failed:
+            draft(description="copy public.invoices")
+
+    assert "HTTP status 401" in str(failed.value)
+    assert "public.orders" in str(failed.value)
+    assert API_KEY not in str(failed.value)
+
+
+def test_when_there_is_no_model_and_the_table_does_not_exist_both_are_told(orders):
+    with pytest.raises(AirflowFailException, match="names no table") as failed:
+        draft(description="copy public.invoices")
+
+    assert "connection 'trempy_model' is not defined" in str(failed.value)
+
+
+def test_the_metadata_database_is_asked_and_named_in_the_draft(orders, metadata_database, monkeypatch):
+    monkeypatch.setenv("AIRFLOW_CONN_ELSEWHERE", metadata_database.uri)
+    with make_endpoint(metadata_database.uri, "any", "metadata").connect("test") as session:
+        migrate(session)
+        session.execute(
+            "insert into trempy.tasks (task_name, system_identifier, timeline, source_database)"
+            " values ('public_orders', '1', 1, 'x')"
+        )
+
+    with_metadata = draft(metadata_conn_id="elsewhere", **WITHOUT_MODEL)
+    without = draft(**WITHOUT_MODEL)
+
+    assert with_metadata["settings"]["task"]["metadata_conn_id"] == "elsewhere"
+    assert with_metadata["task_name"] == "public_orders_2"  # the metadata database has the other one
+    assert with_metadata["proof_error"] is None
+    assert without["task_name"] == "public_orders"
+
+
+def test_the_evaluation_asks_any_connection_that_airflow_has(monkeypatch, capsys):
+    pytest.importorskip("airflow.providers.common.ai", reason="the extra `ai` is not installed")
+    monkeypatch.setenv("_AIRFLOW_PROCESS_CONTEXT", "")  # put back at the end
+    monkeypatch.setattr(connection_lookups, "RETRY_SECONDS", ())
+    first = CASES[0]
+    with model_server(settings_answer(first.settings)) as server:
+        kept = Connection(
+            conn_id="scored_model",
+            conn_type="pydanticai",
+            host=server.base_url,
+            password=API_KEY,
+            extra=json.dumps({"model": MODEL}),
+        )
+        found = {"scored_model": kept}
+        monkeypatch.setattr(BaseHook, "get_connection", classmethod(lambda _, conn_id: found[conn_id]))
+        assert evaluate(["--conn-id", "scored_model", "--limit", "1"]) == 0
+
+    printed = capsys.readouterr().out
+    assert printed.split(f"{MODEL}: 1 cases")[1].splitlines()[-1].split() == [
+        "all",
+        "1",
+        "100%",
+        "100%",
+        "100%",
+    ]
+    assert server.headers[0]["authorization"] == f"Bearer {API_KEY}"
+
+
+def test_the_evaluation_says_that_there_is_no_such_connection(monkeypatch, capsys):
+    monkeypatch.setenv("_AIRFLOW_PROCESS_CONTEXT", "")
+    monkeypatch.setattr(connection_lookups, "RETRY_SECONDS", ())
+
+    assert evaluate(["--conn-id", "no_such_model", "--limit", "1"]) == 2
+
+    assert "connection 'no_such_model' is not defined" in capsys.readouterr().err
+
+
 def test_a_connection_that_is_no_usable_model_leaves_the_advisors_draft_and_shows_no_key(orders, monkeypatch):
     pytest.importorskip("airflow.providers.common.ai", reason="the extra `ai` is not installed")
     unusable = {"conn_type": "pydanticai", "password": API_KEY, "extra": {"model": "nothing:such"}}
@@ -117,11 +200,86 @@ def test_only_settings_that_validate_are_saved(monkeypatch):
     good = {"task": {"task_name": "shop"}, "tables": [{"schema_name": "a", "table_name": "b"}]}
 
     with pytest.raises(ConfigurationError):
-        save_settings({**good, "run_now": True})
+        save_settings({**good, "run_now": True}, replaces=None)
     assert saved == {}
 
-    assert save_settings(good) == "trempy_task_shop"
+    assert save_settings(good, replaces=None) == "trempy_task_shop"
     assert json.loads(saved["trempy_task_shop"]) == good
+
+
+@pytest.fixture
+def variables(monkeypatch):
+    """Keep Variables in a dictionary."""
+    kept = {}
+    monkeypatch.setattr("trempy_provider.hooks.settings.Variable.set", kept.__setitem__)
+    monkeypatch.setattr(
+        "trempy_provider.hooks.settings.Variable.get", lambda key, default=None: kept.get(key, default)
+    )
+    monkeypatch.setattr("trempy_provider.hooks.settings._database_keys", lambda: set(kept))
+    return kept
+
+
+def save_of_the_example(drafted):
+    """Run the last step of the example, as after an approval."""
+    dag = DagBag(EXAMPLE, load_op_links=False).dags["trempy_example_suggest"]
+    pulled = SimpleNamespace(xcom_pull=lambda task_ids: {"draft": drafted}[task_ids])
+    return dag.get_task("save").python_callable(ti=pulled)
+
+
+def test_the_example_does_not_overwrite_settings_changed_since_the_draft(orders, variables):
+    arguments = {"task_name": "shop", "prove": False, **WITHOUT_MODEL}
+    first = draft(**arguments)
+    assert save_of_the_example(first) == "trempy_task_shop"
+    again = draft(**arguments, description="replicate public.orders, keep history")
+    before = variables["trempy_task_shop"]
+
+    changed = json.loads(before)
+    changed["task"]["interval_seconds"] = 77
+    variables["trempy_task_shop"] = json.dumps(changed)
+    with pytest.raises(ConfigurationError, match="Variable trempy_task_shop was changed by somebody else"):
+        save_of_the_example(again)
+    with pytest.raises(ConfigurationError, match="was changed by somebody else since the draft was made"):
+        save_of_the_example(first)  # the task did not exist then
+    assert json.loads(variables["trempy_task_shop"]) == changed
+
+    del variables["trempy_task_shop"]
+    with pytest.raises(ConfigurationError, match="shop were removed since the draft was made"):
+        save_of_the_example(again)
+    assert variables == {}
+
+    variables["trempy_task_shop"] = json.dumps(json.loads(before))  # the same, otherwise written
+    assert save_of_the_example(again) == "trempy_task_shop"
+    assert json.loads(variables["trempy_task_shop"])["task"]["cdc_settings"]["mode"] == "scd2"
+
+
+def test_settings_that_the_environment_has_are_not_saved(monkeypatch, variables):
+    monkeypatch.setenv("AIRFLOW_VAR_TREMPY_TASK_SHOP", "{}")
+    good = {"task": {"task_name": "shop"}, "tables": [{"schema_name": "a", "table_name": "b"}]}
+
+    with pytest.raises(ConfigurationError, match="is set in the environment"):
+        save_settings(good, replaces=None)
+    assert variables == {}
+
+
+def test_the_command_does_not_save_what_its_proof_refuses(orders, variables, capsys):
+    orders.target_admin.execute("create table public.orders (other date not null)")
+
+    with pytest.raises(SystemExit) as ended:
+        run_suggest(parsed("replicate public.orders", "--no-model", "--dry-run", "--save", "--yes"))
+
+    assert ended.value.code != 0
+    assert "the dry run of the draft failed" in capsys.readouterr().err
+    assert variables == {}
+
+
+def parsed(*arguments):
+    """Return the arguments of `airflow trempy suggest`."""
+    (group,) = get_commands()
+    command = next(each for each in group.subcommands if each.name == "suggest")
+    parser = ArgumentParser()
+    for argument in command.args:
+        argument.add_to_parser(parser)
+    return parser.parse_args(arguments)
 
 
 def test_nothing_in_a_draft_ends_its_code_block():
@@ -133,19 +291,14 @@ def test_nothing_in_a_draft_ends_its_code_block():
 def test_airflows_command_drafts_and_saves_nothing_unasked(orders, monkeypatch, capsys):
     saved = {}
     monkeypatch.setattr("trempy_provider.hooks.settings.Variable.set", saved.__setitem__)
-    (group,) = get_commands()
-    command = next(each for each in group.subcommands if each.name == "suggest")
-    parser = ArgumentParser()
-    for argument in command.args:
-        argument.add_to_parser(parser)
 
-    run_suggest(parser.parse_args(["replicate public.orders", "--no-model"]))
+    run_suggest(parsed("replicate public.orders", "--no-model"))
     printed = capsys.readouterr().out  # after what Airflow logs for want of a database
     assert json.loads(printed[printed.index('{\n  "task_name"') :])["task_name"] == "public_orders"
     with pytest.raises(SystemExit) as ended:  # nobody is there to confirm
-        run_suggest(parser.parse_args(["replicate public.orders", "--no-model", "--save"]))
+        run_suggest(parsed("replicate public.orders", "--no-model", "--save"))
     assert ended.value.code == 2
     assert saved == {}
 
-    run_suggest(parser.parse_args(["replicate public.orders", "--no-model", "--save", "--yes"]))
+    run_suggest(parsed("replicate public.orders", "--no-model", "--save", "--yes"))
     assert list(saved) == ["trempy_task_public_orders"]

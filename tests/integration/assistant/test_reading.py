@@ -11,13 +11,16 @@ import pytest
 
 from tests.support.command import ROOT
 from tests.support.model_server import API_KEY, MODEL, model_server, settings_answer
-from tests.support.tasks import make_source, make_target, make_task
+from tests.support.tasks import make_endpoint, make_source, make_target, make_task
 from trempy_provider.assistant.history import read_history
 from trempy_provider.assistant.reading import read_catalogue
 from trempy_provider.assistant.suggest import Grounds, suggest
+from trempy_provider.broker.parameters import RabbitMqParameters
+from trempy_provider.broker.rabbitmq import RabbitMqBroker
 from trempy_provider.jobs.full_load import full_load
 from trempy_provider.jobs.lease import StopSignal
 from trempy_provider.jobs.setup import setup
+from trempy_provider.jobs.teardown import teardown
 from trempy_provider.postgres.tables import QualifiedName
 
 TABLES = """
@@ -95,6 +98,31 @@ def test_history_is_what_the_tasks_have_measured(shop, task_name):
     assert history.similar_to([QualifiedName("shop", "log")]) == ()
     draft = suggest("copy shop.orders", Grounds(read_catalogue(source, allow_values=False), history))
     assert draft.task.task_name == "shop_orders"
+
+
+def test_history_is_read_from_the_metadata_database_too(shop, task_name, metadata_database, rabbitmq_uri):
+    task = make_task(task_name, ["customers"], metadata_conn_id="elsewhere")
+    metadata = make_endpoint(metadata_database.uri, task_name, "metadata")
+    source = make_source(shop, task_name)
+    target = make_endpoint(shop.target_uri, task_name, "target", metadata=metadata)
+    parameters = RabbitMqParameters.from_uri(rabbitmq_uri)
+    broker = RabbitMqBroker(lambda: parameters, task_name=task_name)
+    setup(task, source=source, target=target, broker=broker)
+    try:
+        full_load(task, source=source, target=target, stop=StopSignal())
+        metadata_database.execute(
+            "update trempy.capture_progress set batch_count = 4, change_count = 40 where task_name = %s",
+            [task_name],
+        )
+        (known,) = read_history(target, [task]).tasks
+        (half,) = read_history(make_target(shop, task_name), [task]).tasks
+    finally:
+        teardown(task, source=source, target=target, broker=broker)
+
+    assert known.captures_changes
+    assert known.changes_per_batch == 10
+    assert [load.rows for load in known.loads] == [200]
+    assert not half.captures_changes
 
 
 def run(shop, *arguments, stdin=subprocess.DEVNULL, folder, **environment):
@@ -217,7 +245,7 @@ def test_the_command_asks_the_model_of_a_connection_and_sends_it_no_row(shop, tm
     assert drafted.returncode == 0, drafted.stderr
     report = json.loads(drafted.stdout)
     assert (report["settings"], report["author"]) == (good, MODEL)
-    assert report["reasons"] == [{"path": "filters[0]", "text": "Río es RJ"}]
+    assert report["reasons"][0] == {"path": "filters[0]", "text": "Río es RJ"}
     assert "tables[1]: the source has no such table" in first
     for secret in ("private 1", '\\"SP\\"', shop.source_uri, shop.source.role, API_KEY):
         assert secret not in first

@@ -5,11 +5,13 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
+from benchmarks.assistant.cases import CASES
 from tests.support.catalogues import name, shop, table
 from trempy_provider.assistant.advisor import Grounds, advise
 from trempy_provider.assistant.catalogue import Catalogue
 from trempy_provider.assistant.draft import Frame
 from trempy_provider.assistant.history import History, TableLoad, TaskHistory
+from trempy_provider.assistant.reasons import chosen_paths, reason_for
 from trempy_provider.assistant.suggest import suggest
 from trempy_provider.config.loader import load_task
 from trempy_provider.errors import ConfigurationError, ModelError
@@ -256,6 +258,59 @@ def test_what_a_draft_would_destroy_is_said_and_a_negated_wish_destroys_nothing(
     assert any("removes rows" in text for text in destroying.warnings)
     assert not any("removes rows" in text for text in sparing.warnings)
     assert not sparing.task.full_load.truncate_before_insert
+
+
+@pytest.mark.parametrize("text", ["do not truncate", "não truncar", "no truncar"])
+def test_not_to_truncate_clears_what_the_task_has_at_present(text):
+    task = {"task_name": "crm", "full_load_settings": {"truncate_before_insert": True, "split_bytes": 10**8}}
+    present = {"task": task, "tables": [{"schema_name": "sales", "table_name": "customers"}]}
+    load_task(present, origin="test")
+    grounds = Grounds(shop(), frame=Frame("crm", {}, present))
+
+    cleared = advise(f"copy sales.customers, {text}", grounds)
+    kept = advise("copy sales.customers", grounds)
+
+    assert not cleared.task.full_load.truncate_before_insert
+    assert cleared.task.full_load.split_bytes == 10**8
+    assert reason(cleared, "task.full_load_settings.truncate_before_insert").startswith("“")
+    assert not any("removes rows" in warning for warning in cleared.warnings)
+    assert kept.task.full_load.truncate_before_insert
+    assert any("removes rows" in warning for warning in kept.warnings)
+
+
+def test_a_schedule_that_is_not_wanted_any_more_is_taken_out():
+    task = {"task_name": "crm", "full_load_settings": {"schedule": "0 * * * *"}}
+    present = {"task": task, "tables": [{"schema_name": "sales", "table_name": "customers"}]}
+    grounds = Grounds(shop(), frame=Frame("crm", {}, present))
+
+    assert advise("sales.customers: not every hour", grounds).task.full_load.schedule is None
+    assert advise("sales.customers: not every day", grounds).task.full_load.schedule == "0 * * * *"
+
+
+@pytest.mark.parametrize("text", ["every 90 minutes", "a cada 2 dias", "dos veces a la semana"])
+def test_a_schedule_that_is_not_in_the_draft_is_warned_of(text):
+    draft = advise(f"copy sales.customers {text}", Grounds(shop()))
+
+    assert draft.task.replication_type == "full_load"
+    assert draft.task.full_load.schedule is None
+    assert f"The schedule “{text}” is not in the draft: " in draft.warnings[-1]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.description[:40])
+def test_each_setting_has_a_reason(case):
+    draft = advise(case.description, Grounds(shop()))
+
+    unexplained = [path for path in chosen_paths(draft.settings) if reason_for(path, draft.reasons) is None]
+    assert unexplained == []
+
+
+def test_changes_alone_that_cannot_be_captured_are_said():
+    catalogue = shop(obstacles_to_capture=("wal_level is replica",))
+
+    draft = advise("only changes of sales.orders", Grounds(catalogue))
+
+    assert draft.task.replication_type == "cdc"
+    assert any("wal_level is replica" in text for text in draft.warnings)
 
 
 def test_what_a_description_says_nothing_of_is_kept_with_reasons():

@@ -1,18 +1,18 @@
 """A model drafts; only what validates and fits the real schema can be saved, whatever it answers."""
 
-import io
 import json
-import logging
 from dataclasses import replace
 
 import pytest
 
 from tests.support.catalogues import name, shop
+from tests.support.every_log import collecting_logs
 from tests.support.model_server import API_KEY, MODEL, Answered, model_server, settings_answer
-from trempy_provider.assistant.advisor import Grounds
+from trempy_provider.assistant.advisor import Grounds, advise
 from trempy_provider.assistant.catalogue import Catalogue
 from trempy_provider.assistant.draft import Frame
 from trempy_provider.assistant.history import History, TaskHistory
+from trempy_provider.assistant.presentation import draft_text
 from trempy_provider.assistant.suggest import suggest
 from trempy_provider.config.loader import load_task
 from trempy_provider.errors import ConfigurationError
@@ -63,7 +63,7 @@ def test_a_good_answer_is_a_draft_with_the_models_reasons():
 
     assert draft.task == load_task(GOOD, origin="expected")
     assert draft.author == MODEL
-    assert [(reason.path, reason.text) for reason in draft.reasons] == [("filters[0]", "só RJ, SP e MG")]
+    assert (draft.reasons[0].path, draft.reasons[0].text) == ("filters[0]", "só RJ, SP e MG")
     (request,) = server.requests
     assert request["temperature"] == 0
     assert request["response_format"] == {"type": "json_object"}
@@ -71,6 +71,89 @@ def test_a_good_answer_is_a_draft_with_the_models_reasons():
     schema = server.messages()[1]["content"]
     assert '"TaskOptions"' in schema
     assert '"stop_if_scd2_error"' in schema
+
+
+def test_each_setting_has_the_models_reason_or_the_advisors_or_is_said_to_have_none():
+    given = {"filters[0]": "as asked", "task.task_name": "short"}
+    with model_server(settings_answer(with_task(interval_seconds=7), given)) as server:
+        draft = ask(server)
+
+    reasons = {reason.path: reason.text for reason in draft.reasons}
+    assert reasons == {
+        "filters[0]": "as asked",
+        "task.task_name": "short",
+        "task.full_load_settings.schedule": "“every hour” (the advisor)",
+        "task.cdc_settings.mode": "“keep history”: every version of a row is kept (the advisor)",
+        "tables[0]": "named in the description (the advisor)",
+        "task.interval_seconds": "the model gave no reason",
+        "transformations[0]": "the model gave no reason",
+    }
+    assert "task.interval_seconds: the model gave no reason" in draft_text(draft)
+
+
+def test_what_is_as_it_was_or_decided_by_the_person_needs_no_reason_of_the_model():
+    present = with_task(task_name="mine", source_conn_id="erp")
+    frame = Frame("mine", {"source_conn_id": "erp"}, present)
+    changed = {**present, "tables": [CUSTOMERS | {"priority": 3}]}
+    with model_server(settings_answer(changed)) as server:
+        draft = ask(server, grounds=Grounds(shop(), frame=frame), request="os clientes")
+
+    reasons = {reason.path: reason.text for reason in draft.reasons}
+    assert reasons.pop("tables[0].priority") == "the model gave no reason"
+    assert set(reasons.values()) == {"kept from the present settings"}
+    assert "task.source_conn_id" not in reasons
+
+
+def test_a_models_draft_has_the_warnings_that_the_advisors_has():
+    tables = [replace(each, is_logged=each.name != name("sales.orders")) for each in shop().tables]
+    obstacle = "wal_level is replica; capturing changes needs logical"
+    grounds = Grounds(Catalogue(tuple(tables), obstacles_to_capture=(obstacle,)))
+    request = "replicate sales.orders, sales.events and sales.products, truncate first"
+    advised = advise(request, grounds)
+    with model_server(settings_answer(advised.settings)) as server:
+        draft = ask(server, grounds=grounds, request=request)
+
+    assert draft.warnings == advised.warnings
+    for words in (
+        "removes rows",
+        obstacle,
+        "sales.events has no usable key",
+        "alter table sales.events replica identity full",
+        "sales.orders is unlogged",
+        "(TOAST)",
+    ):
+        assert any(words in warning for warning in draft.warnings), words
+
+
+def test_a_draft_that_the_source_does_not_allow_has_warnings_too():
+    wrong = with_task(
+        cdc_settings={"mode": "upsert"}, full_load_settings={}, replication_type="full_load_and_cdc"
+    )
+    tables = [CUSTOMERS, {"schema_name": "sales", "table_name": "events"}, {**CUSTOMERS, "table_name": "x"}]
+    with model_server(settings_answer({**wrong, "tables": tables})) as server:
+        draft = ask(server, corrections=0)
+
+    assert [problem.path for problem in draft.problems] == ["tables[2]"]
+    assert any("sales.events has no usable key" in warning for warning in draft.warnings)
+
+
+@pytest.mark.parametrize("schedule", ["*/45 * * * *", "*/90 * * * *", "0 */36 * * *", "0 3 */2 * *"])
+def test_a_schedule_that_is_not_the_period_it_looks_like_is_warned_of(schedule):
+    with model_server(settings_answer(with_task(full_load_settings={"schedule": schedule}))) as server:
+        draft = ask(server)
+
+    assert draft.task is not None
+    assert any(f"full_load_settings.schedule {schedule} has " in warning for warning in draft.warnings)
+
+
+def test_when_the_model_fails_and_no_table_is_named_both_are_told():
+    with model_server(Answered(status=401)) as server, pytest.raises(ConfigurationError) as caught:
+        ask(server, request="copy the invoices")
+
+    assert "HTTP status 401" in str(caught.value)
+    assert "names no table of the source" in str(caught.value)
+    assert "sales.customers" in caught.value.hint
+    assert API_KEY not in caught.value.explanation
 
 
 def test_what_was_hidden_from_the_model_cannot_be_saved_as_it_was_seen():
@@ -290,16 +373,8 @@ SECRETS = (
 
 @pytest.fixture
 def every_log():
-    """Collect what is logged by anybody, at every level."""
-    stream = io.StringIO()
-    handler = logging.StreamHandler(stream)
-    root = logging.getLogger()
-    level = root.level
-    root.addHandler(handler)
-    root.setLevel(logging.DEBUG)
-    yield stream
-    root.setLevel(level)
-    root.removeHandler(handler)
+    with collecting_logs() as stream:
+        yield stream
 
 
 def test_no_secret_connection_or_value_is_sent_or_logged(every_log):

@@ -6,6 +6,7 @@ import pytest
 
 from tests.support.catalogues import name, shop, table
 from trempy_provider.assistant.catalogue import Catalogue
+from trempy_provider.assistant.periods import seconds_between, uneven_steps
 from trempy_provider.assistant.wishes import read_wishes
 from trempy_provider.config.schedule import check_schedule
 
@@ -66,15 +67,147 @@ def test_a_name_that_two_schemas_have_takes_the_one_that_is_said():
         ("todas las semanas", "@weekly"),
         ("mensalmente", "@monthly"),
         ("copy it", None),
+        ("at 3am every day", "0 3 * * *"),
+        ("daily, 3 am", "0 3 * * *"),
+        ("every night at 11", "0 23 * * *"),
+        ("toda noite à meia-noite", "@daily"),
+        ("todos os dias às 3 da tarde", "0 15 * * *"),
+        ("twice a day", "0 */12 * * *"),
+        ("duas vezes por dia", "0 */12 * * *"),
+        ("dos veces al día a las 6 y a las 18", "0 6,18 * * *"),
+        ("every day at 6am and 6pm", "0 6,18 * * *"),
+        ("three times a day", "0 */8 * * *"),
+        ("every two hours", "0 */2 * * *"),
+        ("every second hour", "0 */2 * * *"),
+        ("every 120 minutes", "0 */2 * * *"),
+        ("de 2 em 2 horas", "0 */2 * * *"),
+        ("a cada 6h", "0 */6 * * *"),
+        ("every hour on weekdays", "0 * * * 1-5"),
+        ("on mondays and thursdays at 7:30 pm", "30 19 * * 1,4"),
+        ("toda segunda-feira às 9h", "0 9 * * 1"),
+        ("los lunes, miércoles y viernes a las 10", "0 10 * * 1,3,5"),
+        ("de segunda a sexta às 18h", "0 18 * * 1-5"),
+        ("weekly on sunday", "@weekly"),
+        ("nos fins de semana às 4h", "0 4 * * 0,6"),
+        ("on the 1st of every month at 4am", "0 4 1 * *"),
+        ("no dia 15 de cada mês", "0 0 15 * *"),
+        ("el último día de cada mes a las 2", "0 2 L * *"),
+        ("every 3 months", "@quarterly"),
+        ("trimestralmente", "@quarterly"),
+        ("todos os dias as 3 tabelas", "@daily"),
+        ("with the schedule 5 4 * * 2", "5 4 * * 2"),
+        ("keep every version of the last 5 years", None),
+        ("not every hour but every day", "@daily"),
+        ("no more than every 2 hours", "0 */2 * * *"),
     ],
 )
 def test_schedules_are_read(text, schedule):
     wishes = read_wishes(f"copy customers {text}", shop())
 
-    assert (wishes.schedule and wishes.schedule[0]) == schedule
+    assert wishes.schedule == schedule
     if schedule:
         check_schedule(schedule)
         assert not wishes.loads_once
+        assert uneven_steps(schedule) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("every 90 minutes", "cron cannot say every 90 minutes evenly"),
+        ("a cada 45 minutos", "cron cannot say every 45 minutes evenly"),
+        ("cada 36 horas", "cron cannot say every 36 hours evenly"),
+        ("every 2 days", "cron cannot say every 2 days evenly"),
+        ("dia sim, dia não", "cron cannot say every 2 days evenly"),
+        ("fortnightly", "cron cannot say every 2 weeks evenly"),
+        ("every hour and a half", "cron has no halves of a period"),
+        ("a cada hora e meia", "cron has no halves of a period"),
+        ("twice a week", "a week cannot be parted evenly into 2"),
+        ("5 times a day", "a day's hours cannot be parted evenly into 5"),
+        ("every day at 6am and 6:30pm", "different minutes"),
+        ("every day at 25:00", "it is no time of day"),
+        ("every 0 hours", "it is no period"),
+        ("every hour and every week", "several schedules"),
+        ("every 2 hours at 7am", "a period and for times of day"),
+        ("hourly, from 8 to 18", "hours of the day beside a period"),
+        ("every day except on sundays", "an exception"),
+        ("every evening", "at what time is not said"),
+        ("at 3am", "on which days is not said"),
+        ("every first monday of the month", "it was not understood"),
+        ("cada 30 segundos", "it was not understood"),
+        ("with the schedule */90", "it was not understood"),
+    ],
+)
+def test_what_cron_cannot_say_or_is_not_understood_is_no_schedule_and_says_why(text, why):
+    wishes = read_wishes(f"copy customers {text}", shop())
+
+    assert wishes.schedule is None
+    assert wishes.is_timed
+    assert why in wishes.timing.problem
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "copy customers, not every hour",
+        "do not copy customers every hour",
+        "não copie customers a cada hora",
+        "no cargues customers cada hora",
+        "never load customers hourly",
+    ],
+)
+def test_a_negated_schedule_is_none(text):
+    wishes = read_wishes(text, shop())
+
+    assert wishes.schedule is None
+    assert not wishes.is_timed
+    assert wishes.timing.denied == {"@hourly"}
+
+
+@pytest.mark.parametrize(
+    ("schedule", "steps"),
+    [
+        ("*/45 * * * *", ["*/45 in the minute field"]),
+        ("*/90 * * * *", ["*/90 in the minute field"]),
+        ("0 */36 * * *", ["*/36 in the hour field"]),
+        ("0 0 */2 * *", ["*/2 in the day field"]),
+        ("0 0 1 */5 *", ["*/5 in the month field"]),
+        ("5/25,*/7 */5 * * */2", [
+            "5/25 in the minute field", "*/7 in the minute field", "*/5 in the hour field", "*/2 in the weekday field",
+        ]),
+        ("*/20 8-18/2 1 */3 1-5", []),
+        ("@daily", []),
+    ],
+)  # fmt: skip
+def test_steps_that_do_not_divide_their_field_are_found(schedule, steps):
+    assert uneven_steps(schedule) == steps
+
+
+@pytest.mark.parametrize(
+    ("schedule", "seconds"),
+    [
+        ("*/15 * * * *", 900),
+        ("@hourly", 3600),
+        ("0 */2 * * 1-5", 7200),
+        ("0 6,18 * * *", 43_200),
+        ("0 22,6 * * *", 28_800),
+        ("30 2 * * *", 86_400),
+        ("0 9 * * 1", 604_800),
+        ("0 4 1 * *", 28 * 86_400),
+        ("0 8-18 * * *", 3600),
+        ("1,31 8 * * *", 1800),
+    ],
+)
+def test_the_time_between_two_loads_is_known(schedule, seconds):
+    assert seconds_between(schedule) == seconds
+
+
+@pytest.mark.parametrize("text", ["do not truncate", "não truncar", "no truncar", "sem truncar as tabelas"])
+def test_not_to_truncate_is_a_wish_of_its_own(text):
+    wishes = read_wishes(f"copy customers, {text}", shop())
+
+    assert wishes.truncates is None
+    assert wishes.spares_rows
 
 
 @pytest.mark.parametrize(
@@ -106,7 +239,13 @@ def test_wishes_are_read_with_the_words_that_say_so(text, wish):
     assert getattr(wishes, wish)
 
 
-@pytest.mark.parametrize("part", ["with ", "guarda ", "stop ", "keep ", "every day ", "no "])
+@pytest.mark.parametrize(
+    "part",
+    [
+        "with ", "guarda ", "stop ", "keep ", "every day ", "no ", "at 3 ", "cada ", "on monday and ", "12:30 ",
+        "* ", "todo dia 5 ", "not copy ",
+    ],
+)  # fmt: skip
 def test_long_descriptions_take_little_time(part):
     began = time.perf_counter()
 

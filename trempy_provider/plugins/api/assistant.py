@@ -113,7 +113,7 @@ def _prepare_draft(wanted: Wanted, user: CurrentUser, state: State) -> LongCall[
         require_logs(user, list(all_dag_ids_of(name).values()))
         note_deed(user, "trempy_show_rows", extra=f"common values for a draft of {name}")
     named = [order.connection("source"), order.connection("target"), wanted.broker_conn, model_conn]
-    _require_connections(user, named)
+    _require_connections(user, [*named, order.metadata_connection or ""])
     return partial(make_draft, order)
 
 

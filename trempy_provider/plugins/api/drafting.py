@@ -18,7 +18,7 @@ from trempy_provider.config.task import ReplicationTask
 from trempy_provider.errors import ConfigurationError
 from trempy_provider.hooks.endpoints import endpoints_of
 from trempy_provider.hooks.language_models import open_agent_factory
-from trempy_provider.hooks.postgres import open_endpoint
+from trempy_provider.hooks.postgres import open_endpoint, open_target
 from trempy_provider.jobs.dry_run import SHOWN_ROWS, DryRunReport, dry_run
 from trempy_provider.plugins.api.bounded_endpoint import BoundedEndpoint
 from trempy_provider.plugins.api.long_calls import IsUnwanted
@@ -48,6 +48,11 @@ class Order:
         """Return the connection of the source, target, broker or metadata."""
         return connection_of(self.frame.connections or {}, part)
 
+    @property
+    def metadata_connection(self) -> str | None:
+        """Return the connection of the metadata database, None where the target has all metadata."""
+        return (self.frame.connections or {}).get("metadata_conn_id")
+
 
 def connection_of(options: Mapping[str, Any], part: str) -> str:
     """Return the connection that a task's options name for a part, or the default."""
@@ -58,8 +63,10 @@ def connection_of(options: Mapping[str, Any], part: str) -> str:
 def make_draft(order: Order, is_unwanted: IsUnwanted) -> dict[str, Any]:
     """Return a draft, who made it, why each setting is as it is, and what it would change."""
     drafter, warnings = _drafter(order.model_conn, is_unwanted)
-    draft = suggest(order.description, _grounds(order), drafter=drafter)
-    return _describe(draft, present=order.frame.present, warnings=(*order.warnings, *warnings))
+    draft = suggest(
+        order.description, _grounds(order), drafter=drafter, warnings=(*order.warnings, *warnings)
+    )
+    return _describe(draft, present=order.frame.present)
 
 
 def prove(task: ReplicationTask, is_unwanted: IsUnwanted, *, shows_rows: bool) -> dict[str, Any]:
@@ -82,9 +89,10 @@ def prove(task: ReplicationTask, is_unwanted: IsUnwanted, *, shows_rows: bool) -
 
 def _grounds(order: Order) -> Grounds:
     name = order.frame.task_name or _NO_NAME
-    source, target = (
-        BoundedEndpoint(open_endpoint(order.connection(role), task_name=name, role=role))
-        for role in ("source", "target")
+    source = BoundedEndpoint(open_endpoint(order.connection("source"), task_name=name, role="source"))
+    target_conn = order.connection("target")
+    target = BoundedEndpoint(
+        open_target(target_conn, metadata_conn_id=order.metadata_connection or target_conn, task_name=name)
     )
     grounds = read_grounds(
         source,
@@ -111,9 +119,7 @@ def _drafter(conn_id: str, is_unwanted: IsUnwanted) -> tuple[ModelDrafter | None
     return drafter, ()
 
 
-def _describe(
-    draft: Draft, *, present: Mapping[str, Any] | None, warnings: tuple[str, ...]
-) -> dict[str, Any]:
+def _describe(draft: Draft, *, present: Mapping[str, Any] | None) -> dict[str, Any]:
     settings = dict(draft.settings)
     differences = find_differences({} if present is None else dict(present), settings)
     return {
@@ -123,7 +129,7 @@ def _describe(
         "text": draft.json_text,
         "schema": task_json_schema(),
         "reasons": [asdict(reason) for reason in draft.reasons],
-        "warnings": [*warnings, *draft.warnings],
+        "warnings": list(draft.warnings),
         "diff": [asdict(difference) for difference in differences],
         "problems": describe_problems(draft.problems),
     }
