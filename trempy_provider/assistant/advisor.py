@@ -28,6 +28,7 @@ from trempy_provider.jobs.progress import duration_text
 from trempy_provider.postgres.tables import QualifiedName
 
 AUTHOR = "advisor"
+_COLUMN_OPTIONS = ("columns", "exclude_columns")
 _PRIORITY = TableSelection.model_fields["priority"].default
 
 
@@ -70,8 +71,8 @@ class _Advice:
         settings = self._beside_the_present(settings)
         if self._wishes.has_more:
             self._warnings.append(
-                "The description seems to ask for filters, transformations or a choice of columns; the "
-                "advisor drafts none: add them by hand, or configure a model."
+                "The description seems to ask for filters, transformations or a choice of columns that the "
+                "advisor does not read: add them by hand, or configure a model."
             )
         draft = valid_draft(settings, author=AUTHOR, reasons=tuple(self._reasons), warnings=())
         assert draft.task is not None
@@ -84,7 +85,9 @@ class _Advice:
         if present is None:
             return settings
         try:
-            kept_too, kept = keep_present(settings, present)
+            kept_too, kept = keep_present(
+                settings, present, drops=_COLUMN_OPTIONS if self._wishes.columns.said else ()
+            )
             load_task(kept_too, origin=ORIGIN)
         except SettingsError as error:
             self._warnings.append(f"What the present settings have beside the draft is left out: {error}")
@@ -268,8 +271,12 @@ class _Advice:
         entry: dict[str, Any] = {"schema_name": name.schema_name, "table_name": name.table_name}
         if self._order.depth > 1:
             entry["priority"] = self._order.priority_of(name)
+        wished = self._wishes.columns
+        for key, names in wished.entry().items():
+            entry[key] = names
+            self._because(f"tables[].{key}", f"“{wished.said[0]}”")
         before = excluded_before(self._similar, name)
-        if before is not None:
+        if before is not None and not wished.said:
             task_name, columns = before
             entry["exclude_columns"] = list(columns)
             self._because("tables[].exclude_columns", f"task {task_name} leaves them out of {name} as well")

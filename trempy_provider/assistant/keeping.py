@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from trempy_provider.config.tables import WILDCARD, TableReference
@@ -12,19 +12,20 @@ _OPTIONS_OF = {"full_load": "cdc_settings", "cdc": "full_load_settings"}  # with
 
 
 def keep_present(
-    settings: Mapping[str, Any], present: Mapping[str, Any]
+    settings: Mapping[str, Any], present: Mapping[str, Any], *, drops: Collection[str] = ()
 ) -> tuple[dict[str, Any], tuple[str, ...]]:
     """Return the drafted settings with the present ones beside them, and the paths of what was kept.
 
     Options that the draft sets stand. Tables are the draft's, with the options that they have at present;
-    filters and transformations are kept where they are about one of its tables.
+    filters and transformations are kept where they are about one of its tables. `drops` are options of
+    tables that the draft decides anew.
     """
     kept: list[str] = []
     rest = {key: value for key, value in present.items() if key not in ("tables", *_LISTS)}
     unused = _OPTIONS_OF.get(settings["task"].get("replication_type", ""))
     rest["task"] = {key: value for key, value in rest.get("task", {}).items() if key != unused}
     merged = _merged(settings, rest, "", kept)
-    former: list[Mapping[str, Any]] = list(present.get("tables", ()))
+    former = [_without(entry, drops) for entry in present.get("tables", ())]
     tables = [
         _with_options(entry, former, f"tables[{i}]", kept) for i, entry in enumerate(settings["tables"])
     ]
@@ -66,6 +67,10 @@ def _with_options(
     kept += [f"{path}.{key}" for key in options]
     left = {k: v for k, v in entry.items() if not (k == "exclude_columns" and options.get("columns"))}
     return {**left, **options}
+
+
+def _without(entry: Mapping[str, Any], keys: Collection[str]) -> Mapping[str, Any]:
+    return {key: value for key, value in entry.items() if key not in keys}
 
 
 def _key(entry: Mapping[str, Any]) -> tuple[str, str]:

@@ -1,16 +1,19 @@
 """What the advisor reads from a description without a model: tables by their names, and a few plain wishes.
 
-Filters, transformations and choices of columns are beyond it; it says so.
+Of the columns of one table it reads those to copy or to leave out; filters and transformations are beyond it,
+and it says so.
 """
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 
 from trempy_provider.assistant import words
 from trempy_provider.assistant.catalogue import Catalogue
+from trempy_provider.assistant.column_wishes import ColumnWishes, read_columns
 from trempy_provider.assistant.schedules import Timing, read_schedule
 from trempy_provider.config.tables import WILDCARD
 from trempy_provider.errors import ConfigurationError
@@ -32,6 +35,7 @@ class Wishes:
     stops_on_errors: str | None = None
     follows_schema: str | None = None
     timing: Timing | None = None
+    columns: ColumnWishes = field(default_factory=ColumnWishes)  # of the one table, where it is one
     spares_rows: str | None = None  # the words that say not to truncate
     has_more: bool = False  # something the advisor cannot do
 
@@ -57,6 +61,7 @@ def read_wishes(description: str, catalogue: Catalogue) -> Wishes:
             hint=f"Name tables as schema.table, or a schema. The source has: {known or 'no table'}.",
         )
     text = _without_names(text, tables)
+    columns = _columns(text, tables, catalogue) if not patterns else ColumnWishes()
     return Wishes(
         tables=tables,
         patterns=patterns,
@@ -70,7 +75,8 @@ def read_wishes(description: str, catalogue: Catalogue) -> Wishes:
         follows_schema=_said(words.FOLLOW_SCHEMA, text),
         spares_rows=_denied(words.TRUNCATE, text),
         timing=read_schedule(text),
-        has_more=words.BEYOND.search(text) is not None,
+        columns=columns,
+        has_more=columns.are_unclear or words.BEYOND.search(_without(text, columns.said)) is not None,
     )
 
 
@@ -78,6 +84,17 @@ def _without_names(text: str, tables: tuple[QualifiedName, ...]) -> str:
     """Leave the names of tables out: one may be a word of the lexicon."""
     for name in sorted(map(str, tables), key=len, reverse=True):
         text = text.replace(words.plain(name), "…")
+    return text
+
+
+def _columns(text: str, tables: tuple[QualifiedName, ...], catalogue: Catalogue) -> ColumnWishes:
+    table = catalogue.find(tables[0]) if len(tables) == 1 else None
+    return ColumnWishes() if table is None else read_columns(text, table)
+
+
+def _without(text: str, parts: Iterable[str]) -> str:
+    for part in parts:
+        text = text.replace(part, "…")
     return text
 
 

@@ -304,6 +304,59 @@ def test_each_setting_has_a_reason(case):
     assert unexplained == []
 
 
+@pytest.mark.parametrize(
+    ("text", "option", "columns"),
+    [
+        ("replicate sales.customers without the columns email and phone", "exclude_columns", ("email", "phone")),
+        ("replique sales.customers sem phone", "exclude_columns", ("phone",)),
+        ("replica sales.customers excepto las columnas email, phone y state, cada hora", "exclude_columns",
+         ("email", "phone", "state")),
+        ("copy only id, name and birth_date of customers every day", "columns", ("id", "name", "birth_date")),
+        ("copie uma vez apenas as colunas id e name de customers", "columns", ("id", "name")),
+        ("copia sales.customers, solo id y name", "columns", ("id", "name")),
+    ],
+)  # fmt: skip
+def test_columns_that_are_named_are_chosen(text, option, columns):
+    draft = advise(text, Grounds(shop()))
+
+    (table_,) = draft.task.tables
+    assert tuple(getattr(table_, option)) == columns
+    assert not any("does not read" in warning for warning in draft.warnings)
+    assert reason(draft, f"tables[].{option}").startswith("“")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "replicate sales.customers without empty email",
+        "replicate sales.customers without email of gmail",
+        "replicate sales.customers, only name and email",  # the key has to be there
+        "replicate sales.customers without id",
+        "replicate sales.customers, only state RJ",
+        "replicate sales.customers and sales.orders without the column name",
+    ],
+)
+def test_columns_that_are_not_clearly_chosen_are_left_to_the_person(text):
+    draft = advise(text, Grounds(shop()))
+
+    assert all(not entry.columns and not entry.exclude_columns for entry in draft.task.tables)
+    assert any("does not read" in warning for warning in draft.warnings)
+
+
+def test_columns_that_a_description_names_replace_the_present_choice():
+    customers = {"schema_name": "sales", "table_name": "customers", "columns": ["id"], "priority": 4}
+    present = {"task": {"task_name": "crm"}, "tables": [customers]}
+    grounds = Grounds(shop(), frame=Frame("crm", {}, present))
+
+    changed = advise("sales.customers without email", grounds).settings["tables"]
+    kept = advise("sales.customers", grounds).settings["tables"]
+
+    assert changed == [
+        {"schema_name": "sales", "table_name": "customers", "exclude_columns": ["email"], "priority": 4}
+    ]
+    assert kept == [customers]
+
+
 def test_changes_alone_that_cannot_be_captured_are_said():
     catalogue = shop(obstacles_to_capture=("wal_level is replica",))
 

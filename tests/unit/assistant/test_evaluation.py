@@ -61,14 +61,14 @@ def test_other_words_for_the_same_settings_score_the_same():
 def test_the_advisor_alone_is_right_where_no_filter_or_transformation_is_asked_for():
     scores = [score(case, advise(case.description, GROUNDS), shop()) for case in CASES]
 
-    beyond = ("filter", "transformation", "columns", "operations")
+    beyond = ("filter", "transformation", "operations")
     wrong = [
         each.case.description
         for each in scores
         if each.superfluous or any(fact[0] not in beyond for fact in each.missing)
     ]
     assert wrong == []
-    assert summary(scores)["exact"] > 0.4
+    assert summary(scores)["exact"] > 0.5
 
 
 def test_advisor_and_model_are_both_scored(monkeypatch, capsys):
