@@ -55,6 +55,7 @@ class _Present:
 def run_suggest(arguments: Namespace) -> Outcome:
     """Draft, show, and save what a person wants saved."""
     present = _read_present(arguments)
+    replaced = _text_at(arguments.save)
     connections = _connections(arguments, present.task)
     frame = Frame(arguments.name or present.name, present.frame_connections, present.settings)
     grounds = read_grounds(
@@ -69,7 +70,7 @@ def run_suggest(arguments: Namespace) -> Outcome:
     text = draft_text(draft, present=present.settings)
     text += f"\n\nDry run:\n{dry_run_text(proof)}" if proof else ""
     error = _error(draft) or (None if proof is None else proof.error)
-    saved = _save(draft, arguments, text, error) if arguments.save else None
+    saved = _save(draft, arguments, text, error, replaced=replaced) if arguments.save else None
     report = {**draft.as_dict(), "diff": draft.diff_from(present.settings), "saved": saved}
     if proof is not None:
         report["dry_run"] = proof.as_dict()
@@ -143,10 +144,21 @@ def _known_tasks() -> Iterator[ReplicationTask]:
             continue
 
 
-def _save(draft: Draft, arguments: Namespace, text: str, failure: TrempyError | None) -> str | None:
+def _text_at(path: str | None) -> bytes | None:
+    """Return what a file holds, None where there is none that can be read."""
+    try:
+        return None if path is None else Path(path).read_bytes()
+    except OSError:
+        return None
+
+
+def _save(
+    draft: Draft, arguments: Namespace, text: str, failure: TrempyError | None, *, replaced: bytes | None
+) -> str | None:
     """Write the draft where the person wants it, once they have seen it and said yes.
 
     One that does not validate, or whose proof has failed, is shown and not saved.
+    Raise ConfigurationError when the file is not as it was (`replaced`) when the draft was begun.
     """
     if failure is not None:
         print(text, file=sys.stderr)
@@ -156,6 +168,11 @@ def _save(draft: Draft, arguments: Namespace, text: str, failure: TrempyError | 
         what = "Replace" if Path(arguments.save).exists() else "Save as"
         if not confirm(f"{what} {arguments.save}? [y/N] "):
             return None
+    if _text_at(arguments.save) != replaced:
+        raise ConfigurationError(
+            f"{arguments.save} was changed by somebody else since the draft was made: nothing was saved",
+            hint="Draft again, from what is there now.",
+        )
     try:
         Path(arguments.save).write_text(draft.json_text, encoding="utf-8")
     except OSError as error:

@@ -17,12 +17,14 @@ from trempy_provider.assistant.reading import read_catalogue
 from trempy_provider.assistant.suggest import Grounds, suggest
 from trempy_provider.broker.parameters import RabbitMqParameters
 from trempy_provider.broker.rabbitmq import RabbitMqBroker
+from trempy_provider.cli import main, suggesting
 from trempy_provider.jobs.full_load import full_load
 from trempy_provider.jobs.lease import StopSignal
 from trempy_provider.jobs.setup import setup
 from trempy_provider.jobs.teardown import teardown
 from trempy_provider.postgres.tables import QualifiedName
 
+SHOP_LOG = {"schema_name": "shop", "table_name": "log"}
 TABLES = """
 create schema shop;
 create table shop.customers (id int primary key, name text not null, state char(2), secret_note text);
@@ -178,6 +180,25 @@ def test_the_command_drafts_and_saves_only_what_a_person_confirms(shop, tmp_path
     assert report["settings"]["task"]["task_name"] == "shop"
     assert report["saved"] == str(saved)
     assert set(tmp_path.iterdir()) == {saved}
+
+
+def test_the_command_does_not_overwrite_a_file_changed_while_the_person_is_asked(
+    shop, tmp_path, monkeypatch, capsys
+):
+    saved = tmp_path / "draft.json"
+    saved.write_text(json.dumps({"task": {"task_name": "mine"}, "tables": [SHOP_LOG]}))
+
+    def change_and_confirm(_question):
+        saved.write_text("changed")
+        return True
+
+    monkeypatch.setattr(suggesting, "confirm", change_and_confirm)
+    monkeypatch.setenv("TREMPY_SOURCE", shop.source_uri)
+
+    assert main(["suggest", "copy shop.log", "--no-model", "--save", str(saved)]) == 2
+
+    assert "was changed by somebody else since the draft was made" in capsys.readouterr().err
+    assert saved.read_text() == "changed"
 
 
 def answered(shop, answer, *arguments, folder):
