@@ -88,7 +88,16 @@ class Shop:
         return self.airflow.api
 
     def define_task(self, task_name: str, *, replication_type: str = "full_load_and_cdc", **cdc: Any) -> None:
-        """Keep the settings of a task in a Variable; Airflow then makes its DAGs."""
+        """Keep the settings of a task in a Variable; Airflow then makes its DAGs.
+
+        Those of an earlier test's task of the same name have to go first: while Airflow still lists them, they
+        cannot be told from the new ones.
+        """
+        wait_until(
+            lambda: f"trempy_{task_name}_full_load" not in self.api.dags(),
+            timeout_seconds=120,
+            what=f"the end of an earlier task {task_name}'s DAGs",
+        )
         task = {
             "task_name": task_name,
             "replication_type": replication_type,
