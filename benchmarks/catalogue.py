@@ -14,6 +14,7 @@ from benchmarks.capture import capture_alone
 from benchmarks.catch_up import catch_up
 from benchmarks.figures import Finding
 from benchmarks.full_load import full_load
+from benchmarks.lanes import lanes
 from benchmarks.latency import latency
 from benchmarks.loads import LOADS
 from benchmarks.memory import large_transaction
@@ -59,6 +60,7 @@ def _benchmarks() -> dict[str, Benchmark]:
         run = partial(latency, rate=rate)
         found[f"latency-{rate}"] = Benchmark(f"commit to visible at {rate} transactions/s", run, 0.1)
     return found | {
+        "lanes": Benchmark("catch-up of two groups of tables, two lanes beside one", lanes, 0.1),
         "steady": Benchmark("the highest rate held for five minutes", steady, 0.02),
         "large-transaction": Benchmark(
             "memory for one transaction of 5 million changes", large_transaction, 0.02

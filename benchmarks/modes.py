@@ -52,7 +52,7 @@ def mode(stage: Stage, *, name: str, rounds: int, scale: float) -> list[Finding]
         plain = _task(stage, databases, "plain", tables, cdc_settings={"mode": "upsert"})
         special = _task(
             stage,
-            _with_target_of(databases, other),
+            with_target_of(databases, other),
             "special",
             tables,
             cdc_settings=chosen.cdc_settings,
@@ -100,7 +100,7 @@ def _task(
     )
 
 
-def _with_target_of(databases: DatabasePair, other: DatabasePair) -> DatabasePair:
+def with_target_of(databases: DatabasePair, other: DatabasePair) -> DatabasePair:
     """Return the source of one pair with the target of another."""
     other.allow_replica_role()
     return DatabasePair(

@@ -16,7 +16,7 @@ from typing import Any
 
 from benchmarks.costs import CpuShares, measure_cpu, peak_bytes_of
 from benchmarks.figures import Figure
-from benchmarks.marker import wait_for_marker
+from benchmarks.marker import MARKER_TABLE, wait_for_marker
 from benchmarks.stage import Stage
 from tests.support.databases import DatabasePair
 
@@ -36,6 +36,7 @@ class Product:
     extra: dict[str, Any] = field(default_factory=dict)
     task_name: str = TASK_NAME
     module: str = "trempy_provider.cli"
+    marker_table: str = MARKER_TABLE
     peak_bytes: dict[str, int] = field(default_factory=dict)
 
     @property
@@ -112,7 +113,12 @@ class Product:
         """Start capture and apply; return the seconds until the marker is there, and the CPU used."""
         started = time.monotonic()
         with self.following() as halves, measure_cpu(self._process_groups(halves)) as shares:
-            wait_for_marker(self.databases.target_uri, marker, check=lambda: raise_ended(halves))
+            wait_for_marker(
+                self.databases.target_uri,
+                marker,
+                table=self.marker_table,
+                check=lambda: raise_ended(halves),
+            )
             seconds = time.monotonic() - started
         return seconds, shares
 
@@ -144,4 +150,9 @@ def raise_ended(halves: Halves) -> None:
 
 
 def _pids_of(halves: Halves, name: str) -> set[int]:
-    return {halves[name].pid} if name in halves else set()
+    """Return a half's process and those it has started."""
+    if name not in halves:
+        return set()
+    pid = halves[name].pid
+    children = [path.read_text().split() for path in Path(f"/proc/{pid}/task").glob("*/children")]
+    return {pid, *(int(child) for found in children for child in found)}

@@ -31,11 +31,22 @@ class TrempyError(Exception):
         if hint is not None:
             self.hint = hint
 
+    def __reduce__(self) -> tuple[object, ...]:
+        return _restored, (type(self), self.args, vars(self).copy())
+
     @property
     def explanation(self) -> str:
         """Say what is wrong, what to do, and the name that the runbooks have it under."""
         separator = "\n" if "\n" in str(self) else " — "
         return f"{self}{separator}{self.hint} [{type(self).__name__}]"
+
+
+def _restored(kind: type[TrempyError], args: tuple[object, ...], state: dict[str, object]) -> TrempyError:
+    """Return an error of another process, of whatever it was made there."""
+    error = kind.__new__(kind)
+    error.args = args
+    vars(error).update(state)
+    return error
 
 
 class ConfigurationError(TrempyError):
@@ -300,6 +311,16 @@ class MonitorError(TrempyError):
     """A task needs attention; the message lists every threshold that is passed."""
 
     hint = "Mend what is listed; `trempy status` shows more. monitor_settings holds the thresholds."
+
+
+class LaneError(TrempyError):
+    """A process of apply has ended without a word, or its tables belong to another one now."""
+
+    policy = RetryPolicy.BY_ITSELF
+    hint = (
+        "The lanes of apply are started anew, each from its own checkpoint; if they are killed again and "
+        "again, look at the machine's memory and lower apply_lanes."
+    )
 
 
 class ErrorLimitError(TargetError):

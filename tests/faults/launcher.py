@@ -8,6 +8,8 @@ The processes are forked from one that has imported the product already: a secon
 from __future__ import annotations
 
 import functools
+import itertools
+import json
 import multiprocessing
 import os
 import signal
@@ -15,6 +17,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from importlib import import_module
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -83,20 +86,37 @@ def _run(arguments: list[str], environment: dict[str, str], log_path: str, step:
     os.dup2(log, 2)
     os.environ.update(environment)
     if step is not None:
-        _arm(step)
+        arm(step)
     from trempy_provider.cli import main  # noqa: PLC0415  # the step's modules come first
 
     sys.exit(main(arguments))
 
 
-def _arm(step: Step) -> None:
-    """Make this process die at the step."""
+def arm(step: Step) -> None:
+    """Make this process die at the step, or the lane of apply that it starts for it."""
+    if step.in_lane is not None:
+        _arm_lane(step)
+        return
     owner, name = owner_of(step)
     original = vars(owner)[name]
     mortal: Any = _mortal(step, getattr(original, "__func__", original))
     setattr(
         owner, name, type(original)(mortal) if isinstance(original, classmethod | staticmethod) else mortal
     )
+
+
+def _arm_lane(step: Step) -> None:
+    """Let the lane with the step's number die when it is started first; those started later live."""
+    lanes: Any = import_module("trempy_provider.jobs.applying.lanes")
+    original, numbers = lanes.lane_command, itertools.count()
+    mortal = json.dumps({**asdict(step), "in_lane": None})
+
+    def command(handle: int) -> list[str]:
+        if next(numbers) != step.in_lane:
+            return list(original(handle))
+        return [sys.executable, "-m", "tests.faults.dying_lane", str(handle), mortal]
+
+    lanes.lane_command = command
 
 
 def _mortal(step: Step, original: Callable[..., Any]) -> Callable[..., Any]:

@@ -20,6 +20,7 @@ class Step:
 
     `statement`: only calls with this SQL text count.
     `with_result`: only calls that return something count.
+    `in_lane`: the process is that lane of apply, not apply itself.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Step:
     hit: int = 1
     statement: str | None = None
     with_result: bool = False
+    in_lane: int | None = None
 
 
 CAPTURE = (
@@ -78,6 +80,34 @@ APPLY = (
     Step("some chunks held; not committed", "after", f"{JOBS}.applying.batches:hold_chunk", hit=3),
     Step("chunks applied; not deleted", "before", f"{JOBS}.applying.batches:delete_chunks"),
     Step("chunks deleted; not committed", "after", f"{JOBS}.applying.batches:delete_chunks"),
+)
+
+LANES = f"{JOBS}.applying.lanes"
+APPLY_IN_LANES = (
+    Step("lanes given their tables; none started", "before", f"{LANES}:lane_command"),
+    Step("one lane started", "after", f"{LANES}:lane_command"),
+    Step("message read; given to no lane", "before", f"{LANES}:Lanes.give"),
+    Step("message given to one lane", "after", f"{LANES}:_Lane.send"),
+    Step("one lane has settled it; not taken note of", "before", f"{LANES}:Lanes._settle"),
+    Step("all have; not acknowledged", "before", f"{BROKER}.consumer:RabbitMqConsumer.ack"),
+    Step("acknowledged; checkpoint not leveled", "before", f"{JOBS}.applying.in_lanes:level_checkpoint"),
+    Step("checkpoint leveled", "after", f"{JOBS}.applying.in_lanes:level_checkpoint"),
+)
+
+LANE_PROCESS = f"{JOBS}.applying.lane_process"
+LANE = (
+    Step("started; checkpoint not read", "before", f"{LANE_PROCESS}:read_checkpoint", in_lane=1),
+    Step("message taken", "after", f"{LANE_PROCESS}:_Inbox.get", with_result=True, in_lane=0),
+    Step("lane's checkpoint locked", "after", f"{JOBS}.applying.batches:lock_checkpoint", in_lane=2),
+    Step("rows staged", "after", f"{POSTGRES}.staging:StagingTables.stage", in_lane=1),
+    Step("lane's rows written", "before", f"{JOBS}.applying.batches:advance_checkpoint", in_lane=1),
+    Step("lane's checkpoint advanced", "after", f"{JOBS}.applying.batches:advance_checkpoint", in_lane=0),
+    Step("lane commits", "before", f"{POSTGRES}.session:Session.execute", statement="commit", in_lane=1),
+    Step("lane has committed", "after", f"{POSTGRES}.session:Session.execute", statement="commit", in_lane=0),
+    Step("not told", "before", f"{LANE_PROCESS}:_Pipe.send", in_lane=0),
+    Step("told", "after", f"{LANE_PROCESS}:_Pipe.send", in_lane=1),
+    Step("part of a chunk held", "after", f"{JOBS}.applying.batches:hold_chunk", in_lane=0),
+    Step("parts of chunks applied", "before", f"{JOBS}.applying.batches:delete_chunks", in_lane=0),
 )
 
 # Capture has started again: what it had sent of open transactions does not count any more.
@@ -161,6 +191,8 @@ STEPS = {
     "capture": CAPTURE,
     "capture while idle": CAPTURE_WHILE_IDLE,
     "apply": APPLY,
+    "apply in lanes": APPLY_IN_LANES,
+    "lane": LANE,
     "apply after a start of capture": APPLY_AFTER_CAPTURE,
     "failing apply": FAILING_APPLY,
     "mended apply": MENDED_APPLY,

@@ -188,6 +188,25 @@ def test_nothing_is_lost_or_doubled_by_killed_workers_a_cleared_task_and_a_pause
     assert min(tries["capture"], tries["apply"]) >= 2  # both were tried again
 
 
+def test_apply_in_lanes_defers_resumes_and_survives_killed_workers(shop, task_name):
+    shop.define_task(task_name, idle_seconds=10, apply_lanes=2)
+    shop.run(f"trempy_{task_name}_full_load")
+    dag_id, run_id = shop.start_cdc(task_name)
+    shop.change("while running")
+    shop.wait_until_equal()
+    shop.wait_for_silence(dag_id, run_id)
+    shop.change("while deferred")
+    shop.wait_until_equal()
+
+    shop.wait_for_state(dag_id, run_id, "apply", "running")
+    shop.airflow.kill_task(dag_id, run_id, "apply")
+    shop.change("after apply is killed")
+    shop.wait_until_equal(timeout_seconds=150)
+
+    lanes = "select count(*) from trempy.lanes where task_name = %s"
+    assert shop.pair.target.fetch_value(lanes, [task_name]) == 2
+
+
 def test_tasks_that_are_asked_to_end_do_so_before_they_are_killed_and_are_tried_again(shop, task_name):
     shop.define_task(task_name, idle_seconds=60)
     shop.run(f"trempy_{task_name}_full_load")

@@ -28,7 +28,7 @@ from trempy_provider.postgres.held_changes import hold_changes
 from trempy_provider.postgres.metadata import read_text_collation
 from trempy_provider.postgres.relation_types import read_relation_types
 from trempy_provider.postgres.session import Session, static_sql
-from trempy_provider.postgres.table_states import TableState, read_table_states
+from trempy_provider.postgres.table_states import TableState, read_states_of_lane, read_table_states
 from trempy_provider.postgres.tables import QualifiedName, Table
 from trempy_provider.replication import wire
 from trempy_provider.replication.batches import Batch
@@ -195,7 +195,12 @@ class Applier:
         self.counts.record(self._session, self._task.task_name)
 
     def _read_states(self) -> None:
-        states = read_table_states(self._session, self._task.task_name)
+        name, lane = self._task.task_name, self._session.lane
+        states = (
+            read_table_states(self._session, name)
+            if lane is None
+            else read_states_of_lane(self._session, name, lane)
+        )
         self._router = Router(self._task, states)
         self._tables = {}
         self._projections = {}

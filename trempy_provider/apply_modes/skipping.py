@@ -45,9 +45,11 @@ class Skip:
         """Forget the transaction once nothing of it can come any more; call it after the checkpoint moved."""
         if self._commit_lsn is None:
             return
-        parameters = {"task_name": self._task_name}
-        if self._session.fetch_value(static_sql("settle_skip"), parameters) is None:
-            return
+        lane = self._session.lane
+        parameters = {"task_name": self._task_name, "lane": lane}
+        query = "settle_skip" if lane is None else "settle_lane_skip"
+        if self._session.fetch_value(static_sql(query), parameters) is None or lane is not None:
+            return  # whether it came in another lane, this one does not know
         note = {**parameters, "commit_lsn": str(self._commit_lsn)}
         if self._session.execute(static_sql("note_missed_skip"), note):
             logger.warning(

@@ -32,12 +32,16 @@ class RabbitMqBroker:
     """The queues of one replication task; see `base.Broker`.
 
     `read_parameters` is called for each connection, so that a password changed meanwhile is found.
+    Another process gets a copy with the parameters of now.
     """
 
     def __init__(self, read_parameters: Callable[[], RabbitMqParameters], *, task_name: str) -> None:
         self.topology = topology_of(task_name)
         self._read_parameters = read_parameters
         self._task_name = task_name
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _broker_with, (self._read_parameters(), self._task_name)
 
     def of_task(self, task_name: str) -> RabbitMqBroker:
         """Return the queues of another task on the same broker."""
@@ -190,6 +194,10 @@ class RabbitMqBroker:
 
     def _client_name(self, purpose: str) -> str:
         return f"trempy/{self._task_name}/{purpose}"
+
+
+def _broker_with(parameters: RabbitMqParameters, task_name: str) -> RabbitMqBroker:
+    return RabbitMqBroker(lambda: parameters, task_name=task_name)
 
 
 def check_connection(parameters: RabbitMqParameters) -> str:

@@ -168,6 +168,15 @@ class CdcOptions(SettingsModel):
         description="Whether transactions of the source that arrive together are applied in one of the "
         "target; otherwise each is applied in one of its own, which is slower.",
     )
+    apply_lanes: int = Field(
+        default=1,
+        strict=True,
+        ge=1,
+        le=16,
+        description="How many processes apply at the same time, each the tables of its own; tables that "
+        "foreign keys join are never apart. With more than 1, a transaction of the source over tables of "
+        "several lanes becomes visible on the target lane by lane.",
+    )
     message_format: MessageFormat = Field(
         default=MessageFormat.BINARY,
         description="The form of messages: PostgreSQL's own, or JSON for others who read the exchange too, "
@@ -228,6 +237,24 @@ class CdcOptions(SettingsModel):
         le=SECONDS_MAX,
         description="How long to wait for the slot's consistent point.",
     )
+
+    @model_validator(mode="after")
+    def _refuse_lanes_that_cannot_hold(self) -> CdcOptions:
+        if self.apply_lanes == 1:
+            return self
+        if not self.merge_transactions:
+            raise refused(
+                "contradicts merge_transactions false: each lane applies its part of a transaction by itself",
+                field="apply_lanes",
+                allowed="1, or merge_transactions true",
+            )
+        if self.origin is OriginPolicy.NONE:
+            raise refused(
+                "contradicts origin none: what is applied is marked by one session of the target",
+                field="apply_lanes",
+                allowed="1, or origin any",
+            )
+        return self
 
 
 class ErrorHandling(SettingsModel):

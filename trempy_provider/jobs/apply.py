@@ -7,6 +7,9 @@ A message that cannot be applied gets three attempts, then it is a dead letter (
 `applying/giving_up.py`).
 When a batch does not follow the one before it, dead letters that come between are taken back in order; if the
 gap remains, apply refuses to go on.
+
+With `apply_lanes`, processes share the tables, each with a checkpoint of its own (`applying/lanes.py`); here
+the messages are read that all of them get.
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ from trempy_provider.errors import RetryPolicy, TrempyError
 from trempy_provider.jobs.applying.batch_log import BatchLog
 from trempy_provider.jobs.applying.batches import ReadBatch
 from trempy_provider.jobs.applying.deliveries import DeliveryApplier
+from trempy_provider.jobs.applying.in_lanes import LanesApply
 from trempy_provider.jobs.applying.read_ahead import ReadAhead
 from trempy_provider.jobs.applying.report import ApplyReport
 from trempy_provider.jobs.applying.starving import Starving
@@ -31,6 +35,7 @@ from trempy_provider.jobs.lease import EndReason, Lease, StopSignal
 from trempy_provider.jobs.pause import PauseWatch
 from trempy_provider.jobs.prune import prune_task
 from trempy_provider.postgres.checkpoints import is_caught_up, read_checkpoint
+from trempy_provider.postgres.lanes import arrange_lanes
 from trempy_provider.postgres.metadata_places import metadata_session, verify_places
 from trempy_provider.postgres.session import Endpoint, Session
 from trempy_provider.postgres.table_states import read_waiting_tables
@@ -61,7 +66,9 @@ def apply(
     give_back_large_blocks()
     report = report or ApplyReport()
     backoff = Backoff(lease=lease, stop=stop)
-    running = _Apply(task, broker=broker, report=report, lease=lease, stop=stop, backoff=backoff)
+    running = _Apply(
+        task, target=target, broker=broker, report=report, lease=lease, stop=stop, backoff=backoff
+    )
     started_at = time.monotonic()
     while not report.end_reason:
         try:
@@ -87,6 +94,7 @@ class _Apply:
         self,
         task: ReplicationTask,
         *,
+        target: Endpoint,
         broker: Broker,
         report: ApplyReport,
         lease: Lease,
@@ -94,6 +102,7 @@ class _Apply:
         backoff: Backoff,
     ) -> None:
         self._task = task
+        self._target = target
         self._broker = broker
         self._report = report
         self._lease = lease
@@ -103,7 +112,37 @@ class _Apply:
     def run(self, session: Session, metadata: Session) -> EndReason:
         """Apply through one session of the target, until the lease ends or a connection breaks."""
         verify_places(session, metadata, self._task.task_name)
+        lane_count = arrange_lanes(session, self._task.task_name, wanted_count=self._task.cdc.apply_lanes)
         self._report.end_lsn = read_checkpoint(session, self._task.task_name).end_lsn
+        if lane_count > 1:
+            reason = self._run_in_lanes(session, metadata, lane_count)
+        else:
+            reason = self._run_alone(session, metadata)
+        self._report.waiting_tables = read_waiting_tables(session, self._task.task_name)
+        return reason
+
+    def _run_in_lanes(self, session: Session, metadata: Session, count: int) -> EndReason:
+        pause = PauseWatch(metadata, self._task.task_name)
+
+        def end_reason(idle_for_seconds: float) -> EndReason | None:
+            reason = self._end_reason(session, metadata, idle_for_seconds=idle_for_seconds)
+            return EndReason.PAUSED if reason is None and pause.is_asked() else reason
+
+        prune_task(session, self._task)
+        running = LanesApply(
+            self._task,
+            session,
+            target=self._target,
+            broker=self._broker,
+            report=self._report,
+            lease=self._lease,
+            stop=self._stop,
+            backoff=self._backoff,
+        )
+        starving = Starving(session, metadata, self._task, broker=self._broker)
+        return running.run(count, starving=starving, end_reason=end_reason)
+
+    def _run_alone(self, session: Session, metadata: Session) -> EndReason:
         deliveries = DeliveryApplier(
             session,
             self._task,
@@ -121,7 +160,6 @@ class _Apply:
             log = BatchLog(session, self._task.task_name, report=self._report)
             reason = self._consume(session, metadata, consumer, ahead, deliveries, log=log)
             log.write()
-        self._report.waiting_tables = read_waiting_tables(session, self._task.task_name)
         return reason
 
     def _consume(

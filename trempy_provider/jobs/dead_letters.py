@@ -28,13 +28,16 @@ from trempy_provider.errors import (
 from trempy_provider.jobs.applying.deliveries import DeliveryApplier
 from trempy_provider.jobs.applying.discarding import discard_letter
 from trempy_provider.jobs.applying.letter_list import ListedLetter, list_letters
+from trempy_provider.jobs.applying.letters import lane_of
 from trempy_provider.jobs.applying.replaying import Replayed, Replaying
 from trempy_provider.jobs.applying.report import ApplyReport
+from trempy_provider.jobs.applying.whole_letters import remove_applied_letters
 from trempy_provider.jobs.backoff import Backoff
 from trempy_provider.jobs.cancelling import cancelling
 from trempy_provider.jobs.lease import Lease, StopSignal
 from trempy_provider.postgres.dead_letters import DeadLetterState, read_dead_letter, read_letter
 from trempy_provider.postgres.held_chunks import read_transaction
+from trempy_provider.postgres.lanes import in_lane, level_checkpoint, read_lanes
 from trempy_provider.postgres.session import Endpoint, Session
 from trempy_provider.postgres.table_states import read_table_states
 from trempy_provider.replication import wire
@@ -134,7 +137,8 @@ def show_letter(
     if delivery is None:
         return ShownLetter(letter, (), is_complete=False, problem=_GONE)
     try:
-        changes = _read_changes(session, task_name, letter.message_id, delivery.body, limit=limit + 1)
+        with in_lane(session, lane_of(delivery)):
+            changes = _read_changes(session, task_name, letter.message_id, delivery.body, limit=limit + 1)
     except ProtocolError as error:
         return ShownLetter(letter, (), is_complete=False, problem=str(error))
     return ShownLetter(letter, tuple(changes[:limit]), is_complete=len(changes) <= limit)
@@ -173,14 +177,23 @@ class _Replays:
 
     def __init__(self, session: Session, task: ReplicationTask, *, broker: Broker, stop: StopSignal) -> None:
         self._session = session
+        self._task = task
         self._task_name = task.task_name
         self._broker = broker
         self._stop = stop
-        backoff = Backoff(lease=Lease(), stop=stop)
-        self._deliveries = DeliveryApplier(
-            session, task, broker=broker, report=ApplyReport(), backoff=backoff, stop=stop
-        )
+        self._deliveries = self._open_deliveries()
         self._replaying = Replaying(session, task, batches=self._deliveries.batches)
+
+    def _open_deliveries(self) -> DeliveryApplier:
+        backoff = Backoff(lease=Lease(), stop=self._stop)
+        return DeliveryApplier(
+            self._session,
+            self._task,
+            broker=self._broker,
+            report=ApplyReport(),
+            backoff=backoff,
+            stop=self._stop,
+        )
 
     def replay(self, letter: ListedLetter) -> SettledLetter:
         self._stop.raise_if_set()
@@ -204,7 +217,15 @@ class _Replays:
 
     def _apply(self, message_id: str) -> SettledLetter:
         """Apply a letter at which the task has stopped, as its next start would."""
-        self._deliveries.take_back(message_id)
+        delivery = self._broker.find_dead_letter(message_id)
+        lanes = _lanes_of(self._session, self._task_name, delivery)
+        for lane in lanes:
+            with in_lane(self._session, lane):
+                deliveries = self._deliveries if lane is None else self._open_deliveries()
+                deliveries.take_back(message_id)
+        if lanes != [None]:
+            level_checkpoint(self._session, self._task_name)
+            remove_applied_letters(self._session, self._task_name, self._broker)
         outcome = self._state_of(message_id)
         if outcome == DeadLetterState.WAITING:
             raise DeadLetterError(
@@ -224,11 +245,22 @@ class _Replays:
 def _discard(session: Session, task_name: str, broker: Broker, letter: ListedLetter) -> SettledLetter:
     delivery = broker.find_dead_letter(letter.message_id)
     try:
-        discard_letter(session, task_name, letter.message_id, delivery=delivery)
+        for lane in _lanes_of(session, task_name, delivery):
+            with in_lane(session, lane):
+                discard_letter(session, task_name, letter.message_id, delivery=delivery)
+        level_checkpoint(session, task_name)
     except DeadLetterError as error:
         return SettledLetter(letter.message_id, str(letter.state), error=error)
     broker.remove_dead_letter(letter.message_id)
     return SettledLetter(letter.message_id, str(DeadLetterState.DISCARDED))
+
+
+def _lanes_of(session: Session, task_name: str, delivery: Delivery | None) -> list[int | None]:
+    """Return the lanes that have to settle a letter; None stands for the whole of apply."""
+    lane = None if delivery is None else lane_of(delivery)
+    if lane is not None or delivery is None:
+        return [lane]
+    return [*read_lanes(session, task_name)] or [None]
 
 
 def _choose(letters: Sequence[ListedLetter], message_ids: Sequence[str] | None) -> list[ListedLetter]:

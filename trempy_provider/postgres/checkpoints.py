@@ -1,4 +1,8 @@
-"""How far a task is: the checkpoint of apply, in the target, and the progress of capture, in the metadata."""
+"""How far a task is: the checkpoint of apply, in the target, and the progress of capture, in the metadata.
+
+Where apply works in several lanes, each has a checkpoint of its own, which a session of that lane sees; the
+task's tells what all of them have applied (`lanes.py`).
+"""
 
 from __future__ import annotations
 
@@ -61,6 +65,7 @@ def start_checkpoint(session: Session, task_name: str, start: Lsn) -> None:
     """
     parameters = {"task_name": task_name, "start": str(start)}
     with schema_required():
+        session.execute(static_sql("lock_checkpoint"), parameters)
         session.execute(static_sql("start_checkpoint"), parameters)
         session.execute(static_sql("forget_changes"), parameters)
 
@@ -78,15 +83,29 @@ def start_capture_progress(session: Session, task_name: str, start: Lsn, *, sess
 
 def read_checkpoint(session: Session, task_name: str) -> Checkpoint:
     """Return a task's checkpoint; raise MetadataError when it has not been set up."""
-    return _checkpoint(session, "read_checkpoint", task_name)
+    return _checkpoint(session, "read_checkpoint" if session.lane is None else "read_lane", task_name)
 
 
 def lock_checkpoint(session: Session, task_name: str) -> Checkpoint:
     """Lock and return a task's checkpoint until the transaction ends.
 
     Whoever changes the task's target tables holds this lock, so that two can never do so at once.
+    A lane locks its own only; all others lock those of all lanes.
     """
-    return _checkpoint(session, "lock_checkpoint", task_name)
+    return _checkpoint(session, "lock_checkpoint" if session.lane is None else "lock_lane", task_name)
+
+
+def raise_states_version(session: Session, task_name: str) -> None:
+    """Tell apply that table states change; locks the checkpoint first, like everybody who changes tables.
+
+    A lane tells only itself: no other one writes to its tables.
+    """
+    parameters = {"task_name": task_name, "lane": session.lane}
+    with schema_required():
+        if session.lane is None:
+            session.execute(static_sql("lock_checkpoint"), parameters)
+            session.execute(static_sql("raise_states_version"), parameters)
+        session.execute(static_sql("raise_lanes_version"), parameters)
 
 
 def advance_checkpoint(
@@ -101,9 +120,10 @@ def advance_checkpoint(
 ) -> None:
     """Record what the open transaction applies; call it in that transaction."""
     session.execute(
-        static_sql("advance_checkpoint"),
+        static_sql("advance_checkpoint" if session.lane is None else "advance_lane"),
         {
             "task_name": task_name,
+            "lane": session.lane,
             "end_lsn": str(end_lsn),
             "commit_lsn": str(commit_lsn),
             "committed_at": committed_at,
@@ -197,7 +217,7 @@ def _lsn(text: str | None) -> Lsn | None:
 
 def _row(session: Session, query: str, task_name: str) -> tuple[Any, ...]:
     with schema_required():
-        row = session.fetch_one(static_sql(query), {"task_name": task_name})
+        row = session.fetch_one(static_sql(query), {"task_name": task_name, "lane": session.lane})
     if row is None:
         raise MetadataError(f"task {task_name} has not been set up to follow changes")
     return row

@@ -136,7 +136,10 @@ def _read(session: Session, task_name: str, *, message_id: str | None) -> tuple[
 
 
 def _count_passed_over(session: Session, task_name: str) -> None:
-    session.execute(static_sql("count_passed_over"), {"task_name": task_name})
+    parameters = {"task_name": task_name, "lane": session.lane}
+    if session.lane is None:
+        session.execute(static_sql("count_passed_over"), parameters)
+    session.execute(static_sql("count_passed_over_in_lanes"), parameters)
 
 
 def _text(lsn: Lsn | None) -> str | None:

@@ -3,6 +3,7 @@
 They are in wire format, and each is written in a transaction of its own before it is acknowledged.
 Chunks that no commit will ever follow (capture was killed and has sent the transaction anew) go when the
 first batch of the later start of capture is applied.
+Each lane of apply keeps its part of them.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ def hold_chunk(session: Session, batch: Batch, *, body: bytes) -> None:
     """Keep a chunk, and note which subtransactions it says were rolled back."""
     assert batch.chunk is not None
     _note_rolled_back(session, batch)
-    parameters = {**_transaction(batch), "chunk_index": batch.chunk.index, "body": body}
+    parameters = {**_transaction(session, batch), "chunk_index": batch.chunk.index, "body": body}
     session.execute(static_sql("hold_chunk"), parameters)
 
 
@@ -39,18 +40,20 @@ def read_transaction(session: Session, last: Batch) -> Iterator[Batch]:
 
 def delete_chunks(session: Session, batch: Batch) -> None:
     """Forget the chunks of the transaction that a chunk belongs to."""
-    session.execute(static_sql("delete_chunks"), _transaction(batch))
+    session.execute(static_sql("delete_chunks"), _transaction(session, batch))
 
 
 def follow_capture_session(session: Session, task_name: str, session_number: int) -> None:
     """Note that batches of a later start of capture are applied; forget the chunks of earlier ones."""
-    session.execute(
-        static_sql("follow_capture_session"), {"task_name": task_name, "session_number": session_number}
-    )
+    query = "follow_capture_session" if session.lane is None else "follow_lane_session"
+    parameters = {"task_name": task_name, "lane": session.lane or 0, "session_number": session_number}
+    session.execute(static_sql(query), parameters)
 
 
 def _read_chunk(session: Session, last: Batch, index: int) -> Batch:
-    body = session.fetch_value(static_sql("read_chunk"), {**_transaction(last), "chunk_index": index})
+    body = session.fetch_value(
+        static_sql("read_chunk"), {**_transaction(session, last), "chunk_index": index}
+    )
     if body is None:
         raise GapError(f"chunk {index} of transaction {last.transaction_id} at {last.first_lsn} is missing")
     return wire.decode(bytes(body))
@@ -61,7 +64,9 @@ def _committed(session: Session, batch: Batch, last: Batch) -> Batch:
     xids = batch.chunk.xids
     rolled_back: set[int] = set()
     if xids:
-        rows = session.fetch_all(static_sql("read_rolled_back"), {**_transaction(last), "xids": list(xids)})
+        rows = session.fetch_all(
+            static_sql("read_rolled_back"), {**_transaction(session, last), "xids": list(xids)}
+        )
         rolled_back = {xid for (xid,) in rows}
     return committed_chunk(batch, last=last, rolled_back=rolled_back)
 
@@ -69,13 +74,14 @@ def _committed(session: Session, batch: Batch, last: Batch) -> Batch:
 def _note_rolled_back(session: Session, batch: Batch) -> None:
     assert batch.chunk is not None
     if batch.chunk.rolled_back:
-        parameters = {**_transaction(batch), "rolled_back": list(batch.chunk.rolled_back)}
+        parameters = {**_transaction(session, batch), "rolled_back": list(batch.chunk.rolled_back)}
         session.execute(static_sql("note_rolled_back"), parameters)
 
 
-def _transaction(batch: Batch) -> dict[str, Any]:
+def _transaction(session: Session, batch: Batch) -> dict[str, Any]:
     return {
         "task_name": batch.task_name,
+        "lane": session.lane or 0,
         "session_number": batch.session_number,
         "transaction_id": batch.transaction_id,
     }

@@ -123,11 +123,15 @@ class Endpoint:
 
 
 class Session:
-    """One connection to a server; not shared between threads, except for `cancel`."""
+    """One connection to a server; not shared between threads, except for `cancel`.
+
+    `lane` is the lane of apply that it works for: its checkpoint is that lane's; None for all others.
+    """
 
     def __init__(self, parameters: ConnectionParameters, *, role: str, application_name: str) -> None:
         self.parameters = parameters
         self.role = role
+        self.lane: int | None = None
         with self._translated():
             self._connection = psycopg2.connect(parameters.dsn(application_name=application_name))
             self._connection.autocommit = True

@@ -17,6 +17,7 @@ from typing import Any
 from psycopg2 import sql
 
 from trempy_provider.errors import MetadataError
+from trempy_provider.postgres.checkpoints import raise_states_version
 from trempy_provider.postgres.metadata import schema_required
 from trempy_provider.postgres.session import Session, static_sql
 from trempy_provider.postgres.tables import QualifiedName
@@ -62,6 +63,8 @@ class TableState:
     truncate_count: int = 0
     error_count: int = 0
     last_change_at: datetime | None = None
+    component: int | None = None  # names the tables that foreign keys join; None: not known
+    lane: int | None = None  # None: none was given to it yet
     partition_oids: tuple[int, ...] | None = None  # leaves whose rows the target has; None: not known
 
 
@@ -78,6 +81,12 @@ def read_table_states(session: Session, task_name: str) -> dict[int, TableState]
     with schema_required():
         rows = session.fetch_all(static_sql("read_table_states"), {"task_name": task_name})
     return {row[0]: _table_state(row) for row in rows}
+
+
+def read_states_of_lane(session: Session, task_name: str, lane: int) -> dict[int, TableState]:
+    """Return the tables of one lane; those that were given to none belong to lane 0."""
+    states = read_table_states(session, task_name)
+    return {oid: state for oid, state in states.items() if (state.lane or 0) == lane}
 
 
 def read_waiting_tables(session: Session, task_name: str) -> tuple[str, ...]:
@@ -174,7 +183,7 @@ def _announced(session: Session, task_name: str, *, silently: bool = False) -> I
 
 def _announce(session: Session, task_name: str, silently: bool) -> Iterator[None]:
     if not silently:
-        session.execute(static_sql("raise_states_version"), {"task_name": task_name})
+        raise_states_version(session, task_name)
     yield
 
 

@@ -14,8 +14,9 @@ from trempy_provider.postgres.known_tables import (
     read_known_tables,
     write_known_table,
 )
+from trempy_provider.postgres.lanes import write_components
 from trempy_provider.postgres.schema import create_keys, create_target_table, target_columns
-from trempy_provider.postgres.session import Session
+from trempy_provider.postgres.session import Session, static_sql
 from trempy_provider.postgres.source_catalog import read_source_facts
 from trempy_provider.postgres.source_facts import SourceFacts
 from trempy_provider.postgres.table_plan import TablePlan, plan_table
@@ -132,6 +133,9 @@ class _Synchronization:
                 self._keep_up(table, plan, states[table.oid])
             else:
                 self._add(table, plan, predecessors.get(plan.target))
+        if self.task.captures_changes:
+            joined = self.source.fetch_all(static_sql("foreign_keys"), {"oids": sorted(present)})
+            write_components(self.target, self.task.task_name, [(oid, other) for oid, other in joined])
 
     def _keep_up(self, table: Table, plan: TablePlan, state: TableState) -> None:
         """Follow a table that got another name or key on the source, or whose target was dropped.

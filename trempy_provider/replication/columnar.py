@@ -76,9 +76,9 @@ class PayloadTable:
         self.buffer: Bytes = np.frombuffer(body, np.uint8)
         self._ends: Places = np.cumsum(sizes)
         self._starts: Places = self._ends - sizes
-        self._int16 = _numbers_at_any_byte(body, ">u2")
-        self._int32 = _numbers_at_any_byte(body, ">i4")
-        self._oids = _numbers_at_any_byte(body, ">u4")
+        self._int16 = numbers_at_any_byte(body, ">u2")
+        self._int32 = numbers_at_any_byte(body, ">i4")
+        self._oids = numbers_at_any_byte(body, ">u4")
         self.markers: Bytes = self.buffer[self._starts]
         self._rows = np.flatnonzero(np.isin(self.markers, _MARKERS))
         self._relations = self._oids[np.minimum(self._starts[self._rows] + _OID_AT, len(body) - 4)]
@@ -129,7 +129,7 @@ class PayloadTable:
         return cells, at
 
 
-def _numbers_at_any_byte(body: bytes, kind: str) -> NDArray[np.int64]:
+def numbers_at_any_byte(body: bytes, kind: str) -> NDArray[np.int64]:
     """View a body as numbers that begin at each of its bytes."""
     size = np.dtype(kind).itemsize
     numbers: NDArray[np.int64] = np.ndarray((len(body) - size + 1,), dtype=kind, buffer=body, strides=(1,))

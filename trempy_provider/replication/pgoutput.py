@@ -82,6 +82,13 @@ def encode_commit(commit: Commit) -> bytes:
     return _COMMIT.pack(b"C", 0, commit.commit_lsn, commit.end_lsn, commit.committed_at)
 
 
+def encode_truncate(message: Truncate) -> bytes:
+    """Return the payload of a truncate."""
+    options = message.cascade * _TRUNCATE_CASCADE | message.restart_identity * _TRUNCATE_RESTART_IDENTITY
+    head = b"T" + _INT32.pack(len(message.relation_oids)) + bytes([options])
+    return head + b"".join(map(_INT32.pack, message.relation_oids))
+
+
 def encode_logical_message(message: LogicalMessage) -> bytes:
     """Return the payload of a logical message."""
     head = _LOGICAL_MESSAGE.pack(b"M", message.is_transactional, message.lsn)

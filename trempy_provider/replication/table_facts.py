@@ -53,7 +53,7 @@ def facts_of(payload: bytes) -> tuple[int, Any] | None:
     if not is_facts(payload):
         return None
     try:
-        oid = _oid(payload)
+        oid = table_of_facts(payload)
         lsn, content = decode_facts(payload)
         facts = unpack_facts(content) if content else None
     except (ValueError, zlib.error):
@@ -78,7 +78,7 @@ def is_facts(payload: bytes) -> bool:
 
 def are_told(payload: bytes) -> bool:
     """Tell whether a payload is one of these and says something already."""
-    return is_facts(payload) and payload != facts_to_be_told(_oid(payload))
+    return is_facts(payload) and payload != facts_to_be_told(table_of_facts(payload))
 
 
 def decode_facts(payload: bytes) -> tuple[Lsn, bytes]:
@@ -95,15 +95,19 @@ def without_position(payload: bytes) -> bytes:
 
 def facts_by_table(payloads: Iterable[bytes]) -> dict[int, bytes]:
     """Return the last facts of each table among payloads, by OID."""
-    return {_oid(payload): payload for payload in payloads if is_facts(payload)}
+    return {table_of_facts(payload): payload for payload in payloads if is_facts(payload)}
 
 
 def with_corrected_facts(payloads: Iterable[bytes], corrected: Mapping[int, bytes]) -> tuple[bytes, ...]:
     """Return payloads with the facts of some tables replaced."""
     return tuple(
-        [corrected.get(_oid(payload), payload) if is_facts(payload) else payload for payload in payloads]
+        [
+            corrected.get(table_of_facts(payload), payload) if is_facts(payload) else payload
+            for payload in payloads
+        ]
     )
 
 
-def _oid(payload: bytes) -> int:
+def table_of_facts(payload: bytes) -> int:
+    """Return the OID of the table that facts are about."""
     return int(payload[_NUMBER_START : payload.index(b"\0", _NUMBER_START)])

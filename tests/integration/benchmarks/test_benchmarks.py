@@ -27,7 +27,7 @@ def stage(
     return Stage(source_server, target_server, broker_server, tmp_path)
 
 
-@pytest.mark.parametrize("name", ["full-load-many", "full-load-shaped", "catch-up-d"])
+@pytest.mark.parametrize("name", ["full-load-many", "full-load-shaped", "catch-up-d", "lanes"])
 def test_benchmark_compares_product_and_peers_and_ends_with_equal_rows(stage: Stage, name: str) -> None:
     findings = BENCHMARKS[name].run(stage, rounds=1, scale=_SCALE)
 

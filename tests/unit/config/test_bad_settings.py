@@ -193,6 +193,19 @@ BAD_FIELDS = [
     ),
     pytest.param(cdc(truncate=True), "task.cdc_settings.truncate", "replicate, ignore", id="truncate"),
     pytest.param(cdc(origin="local"), "task.cdc_settings.origin", "any, none", id="origin"),
+    pytest.param(cdc(apply_lanes=17), "task.cdc_settings.apply_lanes", "from 1 to 16", id="too many lanes"),
+    pytest.param(
+        cdc(apply_lanes=2, merge_transactions=False),
+        "task.cdc_settings.apply_lanes",
+        "1, or merge_transactions true",
+        id="lanes and whole transactions",
+    ),
+    pytest.param(
+        cdc(apply_lanes=2, origin="none"),
+        "task.cdc_settings.apply_lanes",
+        "1, or origin any",
+        id="lanes and origins",
+    ),
     pytest.param(cdc(failover_slot=1), "task.cdc_settings.failover_slot", "true or false", id="failover"),
     pytest.param(
         cdc(scd2_settings={"end_date_column_name": "scd_start_date"}),

@@ -3,6 +3,9 @@
 A transaction at or below the checkpoint is left out, so delivery at least once has its effect exactly once.
 A batch says where the batch before it ended: when that is past the checkpoint, batches are missing.
 
+In a lane of apply, of each batch only the part is read that the lane's tables have, and the checkpoint is the
+lane's.
+
 A batch that has failed is applied transaction by transaction of the source, each with its own checkpoint:
 then those before the failing one are in, and the error is that of one transaction.
 """
@@ -21,6 +24,7 @@ from trempy_provider.apply_modes.later_changes import LaterChanges
 from trempy_provider.apply_modes.skipping import Skip
 from trempy_provider.config.task import ReplicationTask
 from trempy_provider.errors import GapError
+from trempy_provider.jobs.applying.lane_guard import LaneGuard
 from trempy_provider.jobs.applying.report import ApplyReport
 from trempy_provider.postgres.checkpoints import Checkpoint, advance_checkpoint, lock_checkpoint
 from trempy_provider.postgres.held_chunks import (
@@ -37,6 +41,7 @@ from trempy_provider.replication.batches import Batch, ChunkEnd
 from trempy_provider.replication.changes import Transaction, datetime_of
 from trempy_provider.replication.columnar_batch import ColumnarBatch
 from trempy_provider.replication.exact_reasons import ExactReason
+from trempy_provider.replication.lane_part import LanePart, part_of
 from trempy_provider.replication.lsn import NO_LSN, Lsn
 from trempy_provider.replication.table_facts import are_told
 from trempy_provider.replication.transactions import read_transactions
@@ -56,11 +61,15 @@ class TransactionPoint:
 
 @dataclass(frozen=True, slots=True)
 class ReadBatch:
-    """What a message says, the same as arrays where it has that form, and what it tells of tables."""
+    """What a message says, the same as arrays where it has that form, and what it tells of tables.
+
+    `part` is what a lane has read of it, None when it is all.
+    """
 
     batch: Batch
     columnar: ColumnarBatch | None
     facts: tuple[bytes, ...]
+    part: LanePart | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +96,7 @@ class BatchApplier:
         self._enum_labels = EnumLabels(session, task)
         self._later_changes = LaterChanges(session, task.task_name, self._applier)
         self._is_marked = False
+        self.lane = LaneGuard(session, task.task_name)
         self.current: TransactionPoint | None = None  # the transaction that is applied alone
 
     def read(self, body: bytes) -> ReadBatch:
@@ -94,10 +104,12 @@ class BatchApplier:
 
         Raise WireFormatError when it is none of ours, ProtocolError for broken payloads.
         """
-        batch = wire.decode(body)
+        batch, part = wire.decode(body), self.lane.part
+        if part is not None:
+            batch = part_of(batch, part)
         facts = tuple(filter(are_told, batch.payloads))
         columnar = self._applier.read_columnar(batch) if batch.chunk is None else None
-        return ReadBatch(batch, columnar, facts)
+        return ReadBatch(batch, columnar, facts, part)
 
     def apply(self, body: bytes, read: ReadBatch | None = None, *, singly: bool = False) -> None:
         """Apply a message; `singly`: each transaction of the source in one of the target.
@@ -106,17 +118,18 @@ class BatchApplier:
         Raise GapError when batches before it are missing, WireFormatError when it is none of ours.
         """
         self.current = None
-        read = read or self.read(body)
+        if read is None or read.part != self.lane.part:
+            read = self.read(body)
         batch = read.batch
         self._enum_labels.prepare(read.facts)
         self._mark_session()
         if not singly:
-            self._commit(batch, partial(self._apply_batch, read, body))
+            self._commit(read, partial(self._apply_batch, read, body))
         elif batch.chunk is None:
-            self._apply_singly(batch)
+            self._apply_singly(read)
         else:
             self.current = _committed_by(batch)
-            self._commit(batch, partial(self._apply_batch, read, body))
+            self._commit(read, partial(self._apply_batch, read, body))
         self.current = None
 
     def _mark_session(self) -> None:
@@ -136,18 +149,19 @@ class BatchApplier:
         if not self._session.closed:
             self._applier.forget()
 
-    def _apply_singly(self, batch: Batch) -> None:
-        for transaction in read_transactions(batch):
+    def _apply_singly(self, read: ReadBatch) -> None:
+        for transaction in read_transactions(read.batch):
             self.current = _point_of(transaction)
-            self._commit(batch, partial(self._apply_one, transaction))
+            self._commit(read, partial(self._apply_one, transaction))
             self.current = None
 
-    def _commit(self, batch: Batch, apply: Callable[[Checkpoint], _Applied | None]) -> None:
+    def _commit(self, read: ReadBatch, apply: Callable[[Checkpoint], _Applied | None]) -> None:
         """Run a part of a batch's work in a transaction, after the checks that are the same for all."""
-        applied = None
+        batch, applied = read.batch, None
         try:
             with self._session.transaction():
                 checkpoint = lock_checkpoint(self._session, self._task.task_name)
+                self.lane.verify(read.part, checkpoint)
                 if is_in_turn := self._is_in_turn(batch, checkpoint):
                     applied = apply(checkpoint)
                 elif batch.chunk is not None:
@@ -196,7 +210,7 @@ class BatchApplier:
     def _apply_batch(self, read: ReadBatch, body: bytes, checkpoint: Checkpoint) -> _Applied | None:
         batch = read.batch
         if not batch.is_complete:
-            self._hold(batch, body)
+            self._hold(batch, body if read.part is None else wire.encode_as(body, batch))
             return None
         self.begin(checkpoint)
         skip = Skip(self._session, self._task.task_name, checkpoint.skip_lsn)

@@ -3,6 +3,10 @@
 What passes by itself is waited out and is no attempt.
 The second and third attempt go transaction by transaction, as do all of a task that merges none; what fails
 in all of them is given up.
+
+A lane of apply does the same with its part of each message.
+A dead letter that the broker has made of a whole one, each lane takes back for itself; it is removed when all
+have (`whole_letters.py`).
 """
 
 from __future__ import annotations
@@ -22,7 +26,7 @@ from trempy_provider.errors import (
 )
 from trempy_provider.jobs.applying.batches import BatchApplier, ReadBatch, TransactionPoint
 from trempy_provider.jobs.applying.giving_up import GivingUp
-from trempy_provider.jobs.applying.letters import letter_of
+from trempy_provider.jobs.applying.letters import lane_of, letter_of, named_for_lane
 from trempy_provider.jobs.applying.report import ApplyReport
 from trempy_provider.jobs.backoff import Backoff
 from trempy_provider.jobs.lease import StopSignal
@@ -32,6 +36,7 @@ from trempy_provider.postgres.dead_letters import (
     read_dead_letter,
     settle_dead_letter,
 )
+from trempy_provider.postgres.lanes import letters_lock
 from trempy_provider.postgres.session import Session
 from trempy_provider.replication.lsn import NO_LSN
 
@@ -88,12 +93,14 @@ class DeliveryApplier:
         processes have returned too often.
         Raise the error at which the task still stops.
         """
-        found = {
-            (letter_of(letter).last_lsn or NO_LSN, letter.message_id)
-            for letter in self._broker.read_dead_letters()
-        }
-        for _, message_id in sorted(found):
-            self.take_back(message_id)
+        with letters_lock(self._session, self._task.task_name):
+            found = {
+                (letter_of(letter).last_lsn or NO_LSN, letter.message_id)
+                for letter in self._broker.read_dead_letters()
+                if lane_of(letter) in (None, self._session.lane)
+            }
+            for _, message_id in sorted(found):
+                self.take_back(message_id)
 
     def take_back(self, message_id: str) -> None:
         """Apply a dead letter if it comes next, and remove it if it is settled."""
@@ -108,18 +115,20 @@ class DeliveryApplier:
         letter = self._broker.find_dead_letter(message_id)
         if letter is None:
             return False
+        is_of_all_lanes = self._session.lane is not None and lane_of(letter) is None
+        letter = named_for_lane(letter, self._session.lane)
         is_readable = letter_of(letter).batch is not None
         if not is_readable and self._task.cdc.on_dead_letter is DeadLetterPolicy.STOP:
             logger.warning("dead letter %s cannot be read and is left where it is", message_id)
             return False
         try:
-            error = self._settle(letter, None, is_dead_letter=True)
+            error = self._settle(letter, None, is_dead_letter=not is_of_all_lanes)
         except GapError as gap:
             logger.warning("dead letter %s is left where it is: %s", message_id, gap)
             return False
         if error is not None:
             raise error
-        if self._state_of(message_id) is DeadLetterState.PASSED_OVER:
+        if is_of_all_lanes or self._state_of(message_id) is DeadLetterState.PASSED_OVER:
             return False
         with self._session.transaction():
             lock_checkpoint(self._session, self._task.task_name)

@@ -11,7 +11,7 @@ from datetime import datetime, timezone
 
 from trempy_provider.broker.base import Delivery
 from trempy_provider.errors import DeadLetterError
-from trempy_provider.jobs.applying.letters import Letter, letter_of
+from trempy_provider.jobs.applying.letters import Letter, letter_of, named_for_lane
 from trempy_provider.postgres.checkpoints import Checkpoint, advance_checkpoint, lock_checkpoint
 from trempy_provider.postgres.dead_letters import (
     DeadLetterState,
@@ -28,7 +28,11 @@ def discard_letter(session: Session, task_name: str, message_id: str, *, deliver
     """Settle a letter as discarded; return False when somebody else has settled it.
 
     `delivery` is None when the message is not in the queue any more.
+    A session of a lane settles the lane's part of it.
     """
+    if delivery is not None:
+        delivery = named_for_lane(delivery, session.lane)
+        message_id = delivery.message_id
     with session.transaction():
         checkpoint = lock_checkpoint(session, task_name)
         record = read_dead_letter(session, task_name, message_id)

@@ -21,7 +21,7 @@ from trempy_provider.config.choices import DeadLetterPolicy
 from trempy_provider.config.task import ReplicationTask
 from trempy_provider.errors import ApplyError, ProtocolError, TrempyError, WireVersionError
 from trempy_provider.jobs.applying.batches import BatchApplier, TransactionPoint
-from trempy_provider.jobs.applying.letters import Letter, letter_of, letter_of_transaction
+from trempy_provider.jobs.applying.letters import Letter, letter_of, letter_of_lane, letter_of_transaction
 from trempy_provider.postgres.checkpoints import Checkpoint, advance_checkpoint, lock_checkpoint
 from trempy_provider.postgres.dead_letters import (
     DeadLetterState,
@@ -62,6 +62,8 @@ class GivingUp:
         failing = self._batches.current
         goes_on = self._task.cdc.on_dead_letter is DeadLetterPolicy.CONTINUE and _may_be_passed_over(error)
         letter = letter_of(delivery)
+        if self._batches.lane.part is not None:
+            letter = letter_of_lane(letter, self._batches.lane.part)
         if goes_on and failing is not None:
             letter = letter_of_transaction(letter, failing.commit_lsn)
         failure = _failure(letter, failing, error, attempt_count=attempt_count)

@@ -1,15 +1,21 @@
-"""A message as what it may become: a dead letter, whole or the one transaction of it that fails."""
+"""A message as what it may become: a dead letter, whole or the one transaction of it that fails.
+
+A lane of apply makes one of its part of a message, under a name of its own.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from trempy_provider.broker.base import Delivery
 from trempy_provider.errors import ProtocolError
 from trempy_provider.replication import wire
 from trempy_provider.replication.batches import Batch
+from trempy_provider.replication.lane_part import LanePart, part_of
 from trempy_provider.replication.lsn import Lsn
 from trempy_provider.replication.transactions import batch_of_transaction, read_transactions
+
+_LANE = "lane"  # the header with a lane's number
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +65,29 @@ def letter_of(delivery: Delivery) -> Letter:
         batch.end_lsn,
         batch.transaction_id,
     )
+
+
+def lane_of(delivery: Delivery) -> int | None:
+    """Return the lane whose part of a message this is, None for a whole one."""
+    lane = delivery.headers.get(_LANE)
+    return lane if isinstance(lane, int) else None
+
+
+def named_for_lane(delivery: Delivery, lane: int | None) -> Delivery:
+    """Return a message as a lane has it; one that is a lane's already stays as it is."""
+    if lane is None or lane_of(delivery) is not None:
+        return delivery
+    headers = {**delivery.headers, _LANE: lane}
+    return replace(delivery, message_id=f"{delivery.message_id}-lane{lane}", headers=headers)
+
+
+def letter_of_lane(letter: Letter, part: LanePart) -> Letter:
+    """Return the letter of a lane's part of a message, as far as that can be read."""
+    if letter.batch is None:
+        return letter
+    batch = part_of(letter.batch, part)
+    headers = letter.headers | {"change_count": batch.change_count}
+    return replace(letter, body=wire.encode_as(letter.body, batch), batch=batch, headers=headers)
 
 
 def letter_of_transaction(letter: Letter, commit_lsn: Lsn) -> Letter:

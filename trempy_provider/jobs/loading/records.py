@@ -15,6 +15,7 @@ from trempy_provider.errors import JobInProgressError
 from trempy_provider.jobs.loading.context import LoadContext
 from trempy_provider.jobs.loading.table_load import TableLoad
 from trempy_provider.jobs.progress import Phase
+from trempy_provider.postgres.checkpoints import raise_states_version
 from trempy_provider.postgres.load_tables import drop_table_sql, load_table_name
 from trempy_provider.postgres.session import Session, static_sql
 from trempy_provider.postgres.table_states import LoadState, TableState, read_table_states, update_table_state
@@ -144,7 +145,7 @@ class LoadRecords:
                 "source_oid": oid,
                 "started_at": self._context.started_at,
             }
-            session.execute(static_sql("raise_states_version"), parameters)  # the lock apply takes first
+            raise_states_version(session, self._task_name)  # the lock apply takes first
             if not session.fetch_value(static_sql("claim_load"), parameters):
                 return
             present = read_table_states(session, self._task_name)[oid]  # it may have stopped following
