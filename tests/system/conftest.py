@@ -61,6 +61,8 @@ def airflow(airflow_database: str | None) -> Iterator[AirflowServer]:
     lineage = {
         "AIRFLOW__OPENLINEAGE__TRANSPORT": json.dumps(transport),
         "AIRFLOW__OPENLINEAGE__SELECTIVE_ENABLE": "True",
+        "AIRFLOW__OPENLINEAGE__EXECUTION_TIMEOUT": "120",  # for a busy machine
+        "AIRFLOW__CORE__TASK_SUCCESS_OVERTIME": "150",
     }
     server = start_whole(
         AirflowServer(
