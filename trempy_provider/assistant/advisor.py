@@ -11,16 +11,16 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from trempy_provider.assistant.catalogue import Catalogue
-from trempy_provider.assistant.draft import ORIGIN, Draft, Frame, Reason, valid_draft
+from trempy_provider.assistant.column_choice import choose_columns, is_copied
+from trempy_provider.assistant.draft import Draft, Frame, Reason, valid_draft
 from trempy_provider.assistant.history import History
-from trempy_provider.assistant.keeping import keep_present
-from trempy_provider.assistant.ordering import order_by_references
+from trempy_provider.assistant.keeping import drop_faulty, keep_present, options_at_present
+from trempy_provider.assistant.ordering import listed_names, order_by_references
 from trempy_provider.assistant.periods import preset_of
 from trempy_provider.assistant.precedents import excluded_before, masked_before
 from trempy_provider.assistant.sizing import choose_batch_rows, choose_streams, load_seconds
 from trempy_provider.assistant.warnings import warnings_of
 from trempy_provider.assistant.wishes import Wishes, read_wishes
-from trempy_provider.config.loader import load_task
 from trempy_provider.config.options import TASK_NAME_MAX_LENGTH, CdcOptions, FullLoadOptions
 from trempy_provider.config.tables import TableSelection
 from trempy_provider.errors import SettingsError
@@ -62,12 +62,8 @@ class _Advice:
         self._loads = wishes.changes_only is None and self._kept_type != "cdc"
 
     def draft(self) -> Draft:
-        settings = {
-            "task": self._task(),
-            **self._error_handling(),
-            "tables": self._table_entries(),
-            **self._masks(),
-        }
+        task, entries = self._task(), self._table_entries()
+        settings = {"task": task, **self._error_handling(), "tables": entries, **self._masks(entries)}
         settings = self._beside_the_present(settings)
         if self._wishes.has_more:
             self._warnings.append(
@@ -84,14 +80,13 @@ class _Advice:
         present = self._grounds.frame.present
         if present is None:
             return settings
+        kept_too, kept = keep_present(settings, present, drops=self._wishes.columns.said and _COLUMN_OPTIONS)
         try:
-            kept_too, kept = keep_present(
-                settings, present, drops=_COLUMN_OPTIONS if self._wishes.columns.said else ()
-            )
-            load_task(kept_too, origin=ORIGIN)
+            kept_too, left_out = drop_faulty(kept_too)
         except SettingsError as error:
             self._warnings.append(f"What the present settings have beside the draft is left out: {error}")
             return settings
+        self._warnings += [f"Left out, because it does not fit the draft: {each}" for each in left_out]
         self._reasons = [each for each in self._reasons if each.path not in kept]
         self._reasons += [Reason(path, "kept from the present settings") for path in kept]
         return kept_too
@@ -125,7 +120,7 @@ class _Advice:
         wishes = self._wishes
         said = wishes.changes_only or wishes.follows_changes or wishes.upserts
         if said is None and wishes.keeps_history is not None:
-            said = None if wishes.is_timed or wishes.loads_once else wishes.keeps_history
+            said = None if wishes.schedule or wishes.loads_once else wishes.keeps_history
         return said is not None or self._kept_type in ("cdc", "full_load_and_cdc")
 
     @property
@@ -133,7 +128,7 @@ class _Advice:
         """Return the present type of replication where the description asks for none."""
         wishes, present = self._wishes, self._grounds.frame.present
         asked = (wishes.changes_only, wishes.follows_changes, wishes.upserts, wishes.keeps_history)
-        if present is None or wishes.is_timed or wishes.loads_once or any(asked):
+        if present is None or wishes.schedule or wishes.loads_once or any(asked):
             return None
         kept: str | None = present.get("task", {}).get("replication_type")
         return kept
@@ -150,10 +145,16 @@ class _Advice:
         if not self._captures:
             asked = wishes.loads_once or (wishes.timing and wishes.timing.said)
             self._because(path, f"“{asked}”" if asked else "nothing asks to follow changes")
+            self._warn_of_dropped_capture()
             return "full_load"
         said = wishes.follows_changes or wishes.keeps_history or wishes.upserts
         self._because(path, f"“{said}”: rows are loaded, then every change is followed")
         return "full_load_and_cdc"
+
+    def _warn_of_dropped_capture(self) -> None:
+        present = self._grounds.frame.present or {}
+        if present.get("task", {}).get("replication_type") in ("cdc", "full_load_and_cdc"):
+            self._warnings.append("The task follows changes at present, and the draft does not any more.")
 
     def _creation(self) -> dict[str, Any]:
         present = self._grounds.catalogue.present_on_target
@@ -161,7 +162,7 @@ class _Advice:
         if not missing:
             self._because("task.create_table_if_not_exists", "the target has all tables already")
             return {}
-        what = "the target was not asked" if present is None else f"the target lacks {_listed(missing)}"
+        what = "the target was not asked" if present is None else f"the target lacks {listed_names(missing)}"
         self._because("task.create_table_if_not_exists", what)
         return {"create_table_if_not_exists": True}
 
@@ -253,12 +254,14 @@ class _Advice:
         order = self._order
         if order.depth > 1:
             first = [name for name, level in order.levels.items() if level == 0]
-            self._because("tables[].priority", f"by foreign keys; first {_listed(first)}")
+            self._because("tables[].priority", f"by foreign keys; first {listed_names(first)}")
         named = sorted(self._wishes.tables, key=lambda name: (order.levels[name], name))
         explicit = [
             self._entry(name)
             for name in named
-            if not self._wishes.patterns or order.priority_of(name) != _PRIORITY
+            if not self._wishes.patterns
+            or order.priority_of(name) != _PRIORITY
+            or excluded_before(self._similar, name)
         ]
         patterns = [
             {"schema_name": each.schema_name, "table_name": each.table_name} for each in self._wishes.patterns
@@ -271,28 +274,26 @@ class _Advice:
         entry: dict[str, Any] = {"schema_name": name.schema_name, "table_name": name.table_name}
         if self._order.depth > 1:
             entry["priority"] = self._order.priority_of(name)
-        wished = self._wishes.columns
-        for key, names in wished.entry().items():
+        choice = choose_columns(
+            self._wishes.columns,
+            present=options_at_present(entry, self._grounds.frame.present or {}),
+            before=excluded_before(self._similar, name),
+        )
+        for key, names in choice.options.items():
             entry[key] = names
-            self._because(f"tables[].{key}", f"“{wished.said[0]}”")
-        before = excluded_before(self._similar, name)
-        if before is not None and not wished.said:
-            task_name, columns = before
-            entry["exclude_columns"] = list(columns)
-            self._because("tables[].exclude_columns", f"task {task_name} leaves them out of {name} as well")
+            self._because(f"tables[].{key}", choice.reason)
+        if choice.returning:
+            self._warnings.append(f"{name} was copied without {', '.join(choice.returning)} so far.")
         return entry
 
-    def _masks(self) -> dict[str, Any]:
-        """Carry over what this installation's tasks mask in the same tables."""
-        masks = list(masked_before(self._similar, self._tables))
-        for task_name, mask in masks:
-            table = mask["table_info"]
+    def _masks(self, entries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """Carry over what this installation's tasks mask in the same tables, where it is copied."""
+        named = {QualifiedName(each["schema_name"], each["table_name"]): each for each in entries}
+        masks = []
+        for task_name, mask in masked_before(self._similar, self._tables):
+            where = QualifiedName(mask["table_info"]["schema_name"], mask["table_info"]["table_name"])
             column = mask["settings"]["contract"]["column_name"]
-            where = QualifiedName(table["schema_name"], table["table_name"])
-            self._because("transformations", f"task {task_name} masks {where}.{column} as well")
-        return {"transformations": [mask for _, mask in masks]} if masks else {}
-
-
-def _listed(names: Sequence[QualifiedName]) -> str:
-    listed = ", ".join(map(str, names[:5]))
-    return listed if len(names) <= 5 else f"{listed} and {len(names) - 5} more"
+            if where not in named or is_copied(column, named[where]):
+                masks.append(mask)
+                self._because("transformations", f"task {task_name} masks {where}.{column} as well")
+        return {"transformations": masks} if masks else {}

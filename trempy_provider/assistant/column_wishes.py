@@ -13,8 +13,15 @@ _ARTICLE = r"(?:the |as? |os? |las? |los |el )?(?:columns? |colunas? |columnas? 
 _AND = r"(?:,? (?:and|e|y|nor|nem|ni) |, )(?:the |as? |os? |las? |los |el )?"
 _WITHOUT = r"(?:without|excluding|leaving out|except(?: for)?|sem|exceto|menos|sin|excepto|salvo)"
 _ONLY = r"(?:only|just|so|apenas|somente|solo|solamente)"
-_END = r"(?= ?(?:[.,;:)]|$))"
-_OF = r"(?= (?:of|from|de|da|do|das|dos|del|en|em|in)\b| ?(?:[.;:)]|$))"
+_END = r"(?= ?(?:[.,;:)](?!\w)|$))"
+_ONLY_END = r" ?(?:[.;)](?!\w)|$)"
+_OF = r" (?:of|from|de|da|do|das|dos|del) (?:the |an? |as? |os? |las? |el )?(?:tables? |tabelas? |tablas? )?"
+# What follows a table's name and says which of its rows are meant.
+_ROWS = (
+    r" ?(?:[<>=(\d]|(?:from|in|with|whose|where|that|which|who|between|for|by|when|if|like|is|are|not|made"
+    r"|newer|older|de|da|do|das|dos|del|em|no|na|en|com|con|entre|que|cuj[ao]s?|cuy[ao]s?|onde|donde|por|para"
+    r"|quando|cuando|se|si|como)\b)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,36 +33,43 @@ class ColumnWishes:
     said: tuple[str, ...] = ()
     are_unclear: bool = False  # columns seem to be chosen in other words than these
 
-    def entry(self) -> dict[str, list[str]]:
-        """Return the options of the table that say so."""
-        options = {"columns": list(self.only), "exclude_columns": list(self.without)}
-        return {key: names for key, names in options.items() if names}
-
 
 def read_columns(text: str, table: TableFacts) -> ColumnWishes:
     """Return what a plain text asks of a table's columns; a choice without the primary key is not read."""
     names = {words.plain(column.name): column.name for column in table.columns}
-    key = set(table.primary_key)
-    only = _read(text, f"{_ONLY} {_ARTICLE}", names, _OF)
+    called = re.escape(words.plain(table.name.table_name))
+    of_table = rf'{_OF}(?:…|"?{called}"?)(?!\w)(?!{_ROWS})'
+    only = _read(text, f"{_ONLY} {_ARTICLE}", names, f"(?={of_table}|{_ONLY_END})")
     without = _read(text, f"{_WITHOUT} {_ARTICLE}", names, _END)
-    if only is not None and key <= set(only[0]):
-        return ColumnWishes(only=only[0], said=(only[1],))
-    if without is not None and not key & set(without[0]):
-        return ColumnWishes(without=without[0], said=(without[1],))
-    unclear = re.search(rf"(?<!\w)(?:{_WITHOUT}|{_ONLY}) (?:\w+ ){{0,2}}(?:{_one_of(names)})(?!\w)", text)
-    return ColumnWishes(are_unclear=unclear is not None)
+    key = set(table.primary_key)
+    is_clear = not (only and without) and _leftover(text, (*only, *without), names) is None
+    if is_clear and len(only) == 1 and key and key <= set(only[0][0]):
+        return ColumnWishes(only=only[0][0], said=(only[0][1],))
+    excluded = tuple(dict.fromkeys(name for columns, _ in without for name in columns))
+    if is_clear and excluded and not key & set(excluded):
+        return ColumnWishes(without=excluded, said=tuple(said for _, said in without))
+    return ColumnWishes(are_unclear=bool(only or without) or not is_clear)
 
 
-def _read(text: str, lead: str, names: dict[str, str], end: str) -> tuple[tuple[str, ...], str] | None:
+def _read(text: str, lead: str, names: dict[str, str], end: str) -> list[tuple[tuple[str, ...], str]]:
+    """Return each list of columns behind the lead, and the words of it."""
     one = _one_of(names)
     pattern = re.compile(rf"(?<!\w){lead}(?P<names>(?:{one})(?:{_AND}(?:{one}))*){end}")
-    for found in pattern.finditer(text):
-        if not words.is_negated(text, found.start()):
-            named = [
-                each.strip('"') for each in re.findall(rf"(?<![\w\"])(?:{one})(?![\w\"])", found["names"])
-            ]
-            return tuple(dict.fromkeys(names[each] for each in named)), found[0]
-    return None
+    listed = re.compile(rf"(?<![\w\"])(?:{one})(?![\w\"])")
+    return [
+        (tuple(dict.fromkeys(names[each.strip('"')] for each in listed.findall(found["names"]))), found[0])
+        for found in pattern.finditer(text)
+        if not words.is_negated(text, found.start())
+    ]
+
+
+def _leftover(
+    text: str, read: Iterable[tuple[tuple[str, ...], str]], names: dict[str, str]
+) -> re.Match[str] | None:
+    """Return where columns seem to be chosen in words that were not read."""
+    for _, said in read:
+        text = text.replace(said, "…")
+    return re.search(rf"(?<!\w)(?:{_WITHOUT}|{_ONLY}) (?:\w+ ){{0,2}}(?:{_one_of(names)})(?!\w)", text)
 
 
 def _one_of(names: Iterable[str]) -> str:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
+from trempy_provider.assistant.draft import ORIGIN
+from trempy_provider.config.loader import load_task
 from trempy_provider.config.tables import WILDCARD, TableReference
+from trempy_provider.errors import FieldProblem, SettingsError
 
 _LISTS = ("filters", "transformations")
+_ENTRY = re.compile(rf"(?P<part>{'|'.join(_LISTS)})\[(?P<index>\d+)\]")
 _OPTIONS_OF = {"full_load": "cdc_settings", "cdc": "full_load_settings"}  # without effect in the other type
 
 
@@ -41,6 +46,31 @@ def keep_present(
     return merged, tuple(kept)
 
 
+def drop_faulty(settings: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[FieldProblem, ...]]:
+    """Return settings without filters and transformations that do not validate, and what is wrong with these.
+
+    Raise SettingsError where anything else does not validate.
+    """
+    left = dict(settings)
+    try:
+        load_task(left, origin=ORIGIN)
+    except SettingsError as error:
+        found = [(_ENTRY.match(problem.path), problem) for problem in error.problems]
+        faulty = {(place["part"], int(place["index"])) for place, _ in found if place}
+        if not faulty:
+            raise
+        for part in {part for part, _ in faulty}:
+            left[part] = [each for i, each in enumerate(left[part]) if (part, i) not in faulty]
+        left, others = drop_faulty(left)
+        return left, (*(problem for place, problem in found if place), *others)
+    return left, ()
+
+
+def options_at_present(entry: Mapping[str, Any], present: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the options that a table has in the present settings, by its name or else by a pattern."""
+    return next(iter(_selections_of(entry, present.get("tables", ()))), {})
+
+
 def _merged(
     drafted: Mapping[str, Any], present: Mapping[str, Any], path: str, kept: list[str]
 ) -> dict[str, Any]:
@@ -59,14 +89,18 @@ def _with_options(
     entry: Mapping[str, Any], former: Iterable[Mapping[str, Any]], path: str, kept: list[str]
 ) -> dict[str, Any]:
     """Return a table with the options that it has at present, by its name or else by a pattern."""
-    found = sorted(
-        (each for each in former if _key(each) == _key(entry) or _is_covered(entry, [each])),
-        key=lambda each: _key(each) != _key(entry),
-    )
+    found = _selections_of(entry, former)
     options = {k: v for k, v in found[0].items() if k not in ("schema_name", "table_name")} if found else {}
     kept += [f"{path}.{key}" for key in options]
     left = {k: v for k, v in entry.items() if not (k == "exclude_columns" and options.get("columns"))}
     return {**left, **options}
+
+
+def _selections_of(entry: Mapping[str, Any], former: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    return sorted(
+        (each for each in former if _key(each) == _key(entry) or _is_covered(entry, [each])),
+        key=lambda each: _key(each) != _key(entry),
+    )
 
 
 def _without(entry: Mapping[str, Any], keys: Collection[str]) -> Mapping[str, Any]:

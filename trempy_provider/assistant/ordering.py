@@ -50,6 +50,12 @@ def order_by_references(tables: Sequence[TableFacts]) -> LoadOrder:
     return LoadOrder(levels, tuple(circular))
 
 
+def listed_names(names: Sequence[QualifiedName]) -> str:
+    """Return the first names for people, and how many there are more."""
+    listed = ", ".join(map(str, names[:5]))
+    return listed if len(names) <= 5 else f"{listed} and {len(names) - 5} more"
+
+
 def _smallest_circle(references: Mapping[QualifiedName, set[QualifiedName]]) -> list[QualifiedName]:
     """Return a set of tables that refer to nothing outside of it; there is a circle in it."""
     closures = [_closure(name, references) for name in references]

@@ -16,10 +16,12 @@ from trempy_provider.assistant.periods import (
     preset_of,
     step_of,
 )
+from trempy_provider.assistant.schedule_context import is_of_a_thing
 from trempy_provider.assistant.words import is_negated
 from trempy_provider.config.schedule import ScheduleError, check_schedule
 
 _NEAR = 80  # characters between a day and the time of day that is meant
+_LAST_DAY = 31
 _BLANK = "·"
 _SMALL = ("minute", "hour")
 
@@ -81,6 +83,8 @@ class _Reading:
         for unit, pattern in words.SINGLE.items():
             for found in self._take(pattern):
                 self._add(_single(unit), found)
+                if is_of_a_thing(found, self.text):
+                    self._refuse(found[0], "it is not clear that loads are meant")
         self._read_windows()
         self._read_clocks()
         self._refuse_all(words.CUES, "it was not understood")
@@ -139,7 +143,7 @@ class _Reading:
     def _read_times_per(self, found: re.Match[str]) -> None:
         named = 2 if found["twice"] else 3 if found["thrice"] else None
         count, unit = named or words.number_of(found["count"]), words.unit_of(found["unit"])
-        size = {"hour": MINUTES, "day": HOURS, "week": 7}.get(unit, 12)
+        size = {"hour": MINUTES, "day": HOURS, "week": 7, "month": 1}.get(unit, 12)
         smaller = {"hour": "minute", "day": "hour", "week": "day"}.get(unit, "month")
         if unit == "day":
             self.daily_times = count
@@ -163,9 +167,12 @@ class _Reading:
     def _read_month_days(self) -> None:
         for pattern, day in words.DAYS_OF_MONTH:
             for found in self._take(pattern):
-                self.month_days.add(day or str(int(next(filter(None, found.groups())))))
                 self.said.append(found)
                 self.days.append(found)
+                number = day or str(int(next(filter(None, found.groups()))))
+                self.month_days.add(number)
+                if number.isdigit() and not 1 <= int(number) <= _LAST_DAY:
+                    self._refuse(found[0], "it is no day of a month")
 
     def _read_parts(self) -> None:
         for part, pattern in words.DAY_PARTS.items():

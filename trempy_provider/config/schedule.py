@@ -45,7 +45,7 @@ class _CronField:
             ends.remove("*")
         if match["first"] == "*" and ends:
             return False
-        return all(self._is_in_range(end) for end in ends) and match["step"] != "0"
+        return all(self._is_in_range(end) for end in ends) and int(match["step"] or 1) > 0
 
     def _is_in_range(self, end: str) -> bool:
         return end.lower() in self.names or (end.isdigit() and self.minimum <= int(end) <= self.maximum)

@@ -351,10 +351,126 @@ def test_columns_that_a_description_names_replace_the_present_choice():
     changed = advise("sales.customers without email", grounds).settings["tables"]
     kept = advise("sales.customers", grounds).settings["tables"]
 
-    assert changed == [
-        {"schema_name": "sales", "table_name": "customers", "exclude_columns": ["email"], "priority": 4}
-    ]
+    chosen = advise("only id and name of sales.customers", grounds).settings["tables"]
+
+    assert changed == [customers]  # email is none of those chosen at present: nothing else comes back
+    assert chosen == [{**customers, "columns": ["id", "name"]}]
     assert kept == [customers]
+
+
+def test_columns_left_out_at_present_or_in_another_task_stay_out_beside_those_that_are_named():
+    left_out = {"schema_name": "sales", "table_name": "customers", "exclude_columns": ["email"]}
+    present = {"task": {"task_name": "mine"}, "tables": [left_out]}
+    history = History((TaskHistory("crm", settings(tables=[{**left_out, "exclude_columns": ["state"]}])),))
+
+    changed = advise("sales.customers without phone", Grounds(shop(), history, Frame("mine", {}, present)))
+    new = advise("sales.customers without phone", Grounds(shop(), history))
+    whole = advise("replicate everything", Grounds(shop(), history))
+
+    assert changed.task.tables[0].exclude_columns == ("email", "state", "phone")
+    assert new.task.tables[0].exclude_columns == ("state", "phone")
+    assert whole.task.selection_of("sales", "customers").exclude_columns == ("state",)
+
+
+def test_a_column_that_was_left_out_so_far_and_is_named_is_warned_of():
+    left_out = {"schema_name": "sales", "table_name": "customers", "exclude_columns": ["email"]}
+    present = {"task": {"task_name": "mine"}, "tables": [left_out]}
+
+    draft = advise("only id and email of sales.customers", Grounds(shop(), frame=Frame("mine", {}, present)))
+
+    assert draft.task.tables[0].columns == ("id", "email")
+    assert "sales.customers was copied without email so far." in draft.warnings
+
+
+def change_of(column, operation, **more):
+    contract = {"operation": operation, "column_name": column, **more}
+    return {
+        "table_info": {"schema_name": "sales", "table_name": "customers"},
+        "settings": {"transformation_type": "modify_column_value", "contract": contract},
+    }
+
+
+def test_a_transformation_of_a_column_that_is_left_out_goes_alone():
+    changes = [change_of("name", "uppercase"), change_of("email", "redact", replacement="-")]
+    task = {
+        "task_name": "crm",
+        "replication_type": "full_load_and_cdc",
+        "cdc_settings": {"batch_max_rows": 77},
+    }
+    present = {
+        "task": task,
+        "tables": [{"schema_name": "sales", "table_name": "customers"}],
+        "transformations": changes,
+    }
+
+    draft = advise("sales.customers without name", Grounds(shop(), frame=Frame("crm", {}, present)))
+
+    assert draft.settings["transformations"] == changes[1:]
+    assert draft.task.cdc.batch_max_rows == 77
+    assert draft.task.tables[0].exclude_columns == ("name",)
+    assert any("Left out" in each and "transformations[0]" in each for each in draft.warnings)
+
+
+def test_a_mask_of_another_task_is_not_drafted_for_a_column_that_is_left_out():
+    crm = settings(transformations=[change_of("email", "redact", replacement="-")])
+    history = History((TaskHistory("crm", crm),))
+
+    draft = advise("sales.customers without email", Grounds(shop(), history))
+
+    assert "transformations" not in draft.settings
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "sales.customers, only id from 1 to 100",
+        "sales.customers, so id de 1 a 100",
+        "sales.customers, only id in (1, 2, 3)",
+        "only id and name of sales.customers from SP",
+        "so id e name de customers de SP",
+        "sales.events, only kind from SP",
+        "sales.events, only kind and at",
+        "sales.customers without email and without phone",
+        "only id and name of sales.customers, only phone",
+    ],
+)
+def test_a_choice_of_columns_that_is_not_understood_whole_is_not_drafted(text):
+    draft = advise(text, Grounds(shop()))
+
+    assert all(not entry.columns and not entry.exclude_columns for entry in draft.task.tables)
+    assert any("does not read" in warning for warning in draft.warnings)
+
+
+def test_several_parts_that_leave_columns_out_are_read_together():
+    draft = advise("sales.customers without email; without phone", Grounds(shop()))
+
+    assert draft.task.tables[0].exclude_columns == ("email", "phone")
+
+
+def test_a_time_that_gives_no_schedule_leaves_the_type_of_replication():
+    customers = {"schema_name": "sales", "table_name": "customers"}
+    present = {
+        "task": {"task_name": "crm", "replication_type": "full_load_and_cdc"},
+        "tables": [customers],
+    }
+    grounds = Grounds(shop(), frame=Frame("crm", {}, present))
+
+    passing = advise("sales.customers gets about 1000 rows per day; stop on errors", grounds)
+    report = advise("sales.customers is the table of the monthly report", grounds)
+    timed = advise("sales.customers every hour", grounds)
+
+    assert passing.task.replication_type == report.task.replication_type == "full_load_and_cdc"
+    assert report.task.full_load.schedule is None
+    assert timed.task.replication_type == "full_load"
+    assert any("follows changes at present" in each for each in timed.warnings)
+    assert not any("follows changes at present" in each for each in (*passing.warnings, *report.warnings))
+
+
+def test_a_day_that_no_month_has_is_warned_of():
+    draft = advise("sales.customers on the 45th of each month", Grounds(shop()))
+
+    assert draft.task.full_load.schedule is None
+    assert any("it is no day of a month" in each for each in draft.warnings)
 
 
 def test_changes_alone_that_cannot_be_captured_are_said():

@@ -156,7 +156,8 @@ def test_text_that_is_no_schedule_is_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["*-5 * * * *", "* 24 * * *", "* * 0 * *", "* * * 13 *", "* * * * 8", "1,,2 * * * *"]
+    "text",
+    ["*-5 * * * *", "* 24 * * *", "* * 0 * *", "* * * 13 *", "* * * * 8", "1,,2 * * * *", "*/00 * * * *"],
 )
 def test_cron_field_out_of_range_is_refused(text: str) -> None:
     with pytest.raises(ScheduleError, match="field"):
