@@ -23,7 +23,7 @@ from trempy_provider.jobs.task_status import (
     SlotFacts,
     TaskState,
 )
-from trempy_provider.postgres.metadata import applied_migrations
+from trempy_provider.postgres.metadata import applied_migrations, explaining_version, version_problem
 from trempy_provider.postgres.session import Session, application_name_of, static_sql
 from trempy_provider.replication.lsn import Lsn
 
@@ -70,6 +70,7 @@ class DatabaseReading:
     tables: Mapping[str, TableCounts] = field(default_factory=dict)
     dead_letters: Mapping[str, int] = field(default_factory=dict)
     application_names: Collection[str] = ()
+    problem: str | None = None  # an older version's metadata does not tell everything
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,21 +120,27 @@ def read_source(session: Session, slot_names: Collection[str]) -> SourceReading:
 
 
 def read_database(session: Session, task_names: Collection[str]) -> DatabaseReading:
-    """Read a target or metadata database for all tasks that have something in it."""
+    """Read a target or metadata database for all tasks that have something in it.
+
+    Raise MetadataError when it is of a version too old to tell how far they are.
+    """
     now = session.fetch_value("select clock_timestamp()")
-    if not applied_migrations(session):
+    present = applied_migrations(session)
+    if not present:
         return DatabaseReading(now)
     names = {"task_names": list(task_names)}
-    return DatabaseReading(
-        now=now,
-        tasks={row[0]: _task(row) for row in session.fetch_all(static_sql("overview_tasks"), names)},
-        tables={
-            name: TableCounts(*counts)
-            for name, *counts in session.fetch_all(static_sql("overview_tables"), names)
-        },
-        dead_letters=dict(_pairs(session.fetch_all(static_sql("overview_dead_letters"), names))),
-        application_names={name for (name,) in session.fetch_all(static_sql("overview_sessions"))},
-    )
+    with explaining_version(session):
+        return DatabaseReading(
+            now=now,
+            tasks={row[0]: _task(row) for row in session.fetch_all(static_sql("overview_tasks"), names)},
+            tables={
+                name: TableCounts(*counts)
+                for name, *counts in session.fetch_all(static_sql("overview_tables"), names)
+            },
+            dead_letters=dict(_pairs(session.fetch_all(static_sql("overview_dead_letters"), names))),
+            application_names={name for (name,) in session.fetch_all(static_sql("overview_sessions"))},
+            problem=version_problem(present),
+        )
 
 
 def task_overview(

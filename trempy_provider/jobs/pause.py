@@ -3,6 +3,7 @@
 A lease looks every few seconds whether it was asked to end since it began (`PauseWatch`); what it has read is
 published, or applied, and the checkpoint says where the next one goes on.
 It keeps no lease from beginning: in Airflow, the CDC DAG is paused for that.
+A lease that is deferred has no session; that it waits no longer is noted, for the charts of idle time.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from trempy_provider.jobs.lease import StopSignal
 from trempy_provider.postgres.metadata import schema_required
 from trempy_provider.postgres.metadata_places import metadata_session
 from trempy_provider.postgres.session import Endpoint, Session, static_sql
+from trempy_provider.postgres.statistics import end_wait, has_statistics
 
 JOB = "pause"
 JOBS = ("capture", "apply")
@@ -89,6 +91,8 @@ def pause(
                 _ask(metadata, task.task_name)
                 asked_at = now
             stop.wait(_POLL_SECONDS)
+        if has_statistics(session):
+            end_wait(session, task.task_name)
     return PauseReport(tuple(job for job in JOBS if job in asked), time.monotonic() - started_at)
 
 

@@ -30,7 +30,13 @@ from trempy_provider.jobs.task_status import (
 )
 from trempy_provider.postgres.checkpoints import read_capture_progress, read_checkpoint
 from trempy_provider.postgres.dead_letters import read_dead_letters
-from trempy_provider.postgres.metadata import TaskRow, applied_migrations, elsewhere_error, read_task
+from trempy_provider.postgres.metadata import (
+    TaskRow,
+    applied_migrations,
+    elsewhere_error,
+    explaining_version,
+    read_task,
+)
 from trempy_provider.postgres.metadata_places import MetadataPlace, read_place
 from trempy_provider.postgres.session import Endpoint, Session, static_sql
 from trempy_provider.postgres.slot import read_slot
@@ -118,16 +124,19 @@ class _Reading:
         if target.metadata is target:
             with self.part("target"):
                 session = stack.enter_context(target.connect("status"))
-                self.read_metadata(session, application_name=names)
-                self.read_target(session, application_name=names)
+                with explaining_version(session):
+                    self.read_metadata(session, application_name=names)
+                    self.read_target(session, application_name=names)
             return
         with self.part("metadata"):
             session = stack.enter_context(target.metadata.connect("status"))
-            self.read_metadata(session, application_name=names)
+            with explaining_version(session):
+                self.read_metadata(session, application_name=names)
         with self.part("target"):
             session = stack.enter_context(target.connect("status"))
-            self._verify_place(session)
-            self.read_target(session, application_name=names)
+            with explaining_version(session):
+                self._verify_place(session)
+                self.read_target(session, application_name=names)
 
     def read_metadata(self, session: Session, *, application_name: Callable[[str], str]) -> None:
         """Read what the task was set up with, why it has stopped, and how far capture is."""

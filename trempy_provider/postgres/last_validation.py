@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from trempy_provider.postgres.metadata import applied_migrations
 from trempy_provider.postgres.session import Session, static_sql
 from trempy_provider.postgres.validations import (
     DifferenceKind,
@@ -15,7 +14,6 @@ from trempy_provider.postgres.validations import (
     read_table_validations,
 )
 
-MIGRATION = "0009_validations"
 _WORST_FIRST = (
     TableVerdict.DIFFERENT,
     TableVerdict.NOT_COMPARED,
@@ -56,11 +54,6 @@ class FoundDifference:
     key: Mapping[str, str | None] | None = field(repr=False)
     row_count: int
     outcome: str
-
-
-def has_validations(session: Session) -> bool:
-    """Tell whether the database has the tables; an older version's metadata has not."""
-    return MIGRATION in applied_migrations(session)
 
 
 def read_last_validation(session: Session, task_name: str) -> LastValidation | None:

@@ -190,6 +190,37 @@ def schema_required() -> Iterator[None]:
         raise
 
 
+@contextmanager
+def explaining_version(session: Session) -> Iterator[None]:
+    """Say where metadata lacks what the block reads because an older version has written it.
+
+    Raise MetadataError then, and what the block raises otherwise.
+    """
+    try:
+        yield
+    except (MetadataError, TargetStatementError) as error:
+        refused = error.__cause__ if isinstance(error, MetadataError) else error
+        if isinstance(refused, TargetStatementError) and refused.sqlstate in _UNDEFINED:
+            problem = version_problem(applied_migrations(session))
+            if problem is not None:
+                raise MetadataError(problem) from error
+        raise
+
+
+def version_problem(present: list[str]) -> str | None:
+    """Tell that metadata with these migrations is of an older version, and what helps; None if it is not.
+
+    Without any there is no metadata, which is no problem of versions.
+    """
+    missing = [name for name in available_migrations() if name not in present]
+    if not present or not missing:
+        return None
+    return (
+        f"the metadata schema trempy is of an older version, without migration {missing[0]}; the next setup "
+        "brings it up to date: run the DAG of the task's full load or CDC"
+    )
+
+
 def elsewhere_error(task_name: str) -> MetadataError:
     """Return the error of settings that look for a task's metadata where it is not."""
     return MetadataError(

@@ -89,6 +89,11 @@ def record_sample(session: Session, task_name: str, sample: TaskSample, *, since
     session.execute(static_sql("record_table_statistics"), parameters)
 
 
+def end_wait(session: Session, task_name: str) -> None:
+    """Note that a task whose last sample says that it waits does so no longer."""
+    session.execute(static_sql("end_wait"), {"task_name": task_name})
+
+
 def prune_statistics(session: Session, task_name: str, kept_seconds: Mapping[int, float]) -> None:
     """Forget what is older than it is kept, by the length of the period in seconds."""
     for period_seconds, seconds in kept_seconds.items():

@@ -126,6 +126,21 @@ def test_a_lease_that_ends_in_silence_notes_how_long_it_waits_unless_apply_has_a
     assert timedelta(minutes=40) < left < timedelta(minutes=50)
 
 
+def test_a_task_that_is_paused_while_it_waits_waits_no_longer(replicate, databases, monkeypatch):
+    replication = replicate()
+    capture_until_silence(replication, monkeypatch)
+
+    pause(replication.task, target=replication.target, stop=StopSignal())
+    paused = steps(replication)[-1]
+    pause(replication.task, target=replication.target, stop=StopSignal())
+
+    now = databases.target.fetch_value("select now()")
+    assert timedelta(0) <= now - paused.idle_until < timedelta(minutes=5)
+    assert steps(replication)[-1].idle_until == paused.idle_until
+    until = "select array_agg(distinct idle_until) from trempy.statistics"
+    assert databases.target.fetch_value(until) == [paused.idle_until]
+
+
 def test_a_short_lease_is_not_held_up_and_an_unreachable_server_is_no_error(replicate, monkeypatch):
     monkeypatch.setattr(sampling_module, "FIRST_SAMPLE_SECONDS", 0.0)
     replication = replicate()

@@ -5,6 +5,7 @@ from datetime import datetime
 
 import pytest
 
+from tests.support.older_metadata import take_metadata_back
 from tests.support.replication import Background, Replication, settings
 from tests.support.wait import wait_until
 from trempy_provider.broker.parameters import RabbitMqParameters
@@ -46,6 +47,28 @@ def test_task_that_was_never_set_up_is_not_an_error(replication):
     assert told.slot is not None and not told.slot.exists
     assert told.tables == ()
     assert json.dumps(told.as_dict())
+
+
+@pytest.mark.parametrize("version", ["0010", "0009"])
+def test_metadata_of_an_older_version_is_told_from_none_until_the_next_setup(replication, databases, version):
+    replication.setup()
+    take_metadata_back(databases.target)
+    if version == "0009":
+        databases.target.execute(
+            "drop table trempy.identity; alter table trempy.tasks drop metadata_id, drop target_id;"
+            "delete from trempy.migrations where name like '0010%'"
+        )
+
+    told = status_of(replication)
+    replication.setup()
+    after = status_of(replication)
+
+    assert list(told.unreachable) == ["target"]
+    assert "of an older version" in told.unreachable["target"]
+    assert "run the DAG of the task's full load or CDC" in told.unreachable["target"]
+    if version == "0010":
+        assert (told.state, told.capture) == (after.state, after.capture)
+    assert (after.state, after.unreachable, len(after.tables)) == (TaskState.IDLE, {}, 1)
 
 
 def test_stages_of_the_lag_follow_a_change_through_the_queue(replication, databases):

@@ -14,7 +14,7 @@ from trempy_provider.jobs.letter_pages import read_letter_page
 from trempy_provider.plugins.api.presentation import iso
 from trempy_provider.plugins.api.servers import quick_endpoint, quick_session
 from trempy_provider.plugins.api.state import TaskWithLogs, valid
-from trempy_provider.postgres.metadata import applied_migrations
+from trempy_provider.postgres.metadata import applied_migrations, explaining_version
 from trempy_provider.postgres.session import static_sql
 from trempy_provider.replication.changes import Operation
 from trempy_provider.replication.readable import ReadableChange
@@ -31,7 +31,8 @@ def list_errors(
 ) -> dict[str, Any]:
     """Return rows that could not be written, the newest first; their messages have no values of rows."""
     task = valid(known)
-    with quick_session(task.target_conn_id, role="target") as session:
+    target = quick_session(task.target_conn_id, role="target")
+    with target as session, explaining_version(session):
         if not applied_migrations(session):
             return {"errors": [], "next": None}
         rows = session.fetch_all(

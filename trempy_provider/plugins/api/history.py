@@ -16,11 +16,11 @@ from trempy_provider.plugins.api.servers import quick_session
 from trempy_provider.plugins.api.state import ReadableTask, TaskWithLogs, valid
 from trempy_provider.plugins.api.steps import Range, points_of
 from trempy_provider.plugins.api.tasks import KnownTask
+from trempy_provider.postgres.metadata import applied_migrations, explaining_version
 from trempy_provider.postgres.statistics import (
     HOUR,
     MINUTE,
     StatisticsStep,
-    has_statistics,
     read_batches,
     read_statistics,
 )
@@ -49,16 +49,17 @@ def show_history(
     steps: list[StatisticsStep] = []
     now = datetime.now(timezone.utc)
     with quick_session(task.target_conn_id, role="target") as session:
-        if has_statistics(session):
+        if applied_migrations(session):
             now = session.fetch_value("select now()")
-            steps = read_statistics(
-                session,
-                task.task_name,
-                period_seconds=chosen.period_seconds,
-                step_seconds=chosen.step_seconds,
-                span_seconds=chosen.span_seconds + chosen.step_seconds,
-                table=None if table is None else QualifiedName.parse(table),
-            )
+            with explaining_version(session):
+                steps = read_statistics(
+                    session,
+                    task.task_name,
+                    period_seconds=chosen.period_seconds,
+                    step_seconds=chosen.step_seconds,
+                    span_seconds=chosen.span_seconds + chosen.step_seconds,
+                    table=None if table is None else QualifiedName.parse(table),
+                )
     points = points_of(steps, chosen, now=now, is_followed=_is_followed(known))
     return {"range": span, "step_seconds": chosen.step_seconds, "points": points}
 
@@ -73,8 +74,9 @@ def _is_followed(known: KnownTask) -> bool:
 @router.get("/tasks/{name}/batches")
 def list_batches(known: TaskWithLogs, limit: Annotated[int, Query(ge=1, le=500)] = 50) -> dict[str, Any]:
     """Return the batches applied last, the newest first."""
-    with quick_session(valid(known).target_conn_id, role="target") as session:
-        batches = read_batches(session, known.name, limit=limit) if has_statistics(session) else []
+    target = quick_session(valid(known).target_conn_id, role="target")
+    with target as session, explaining_version(session):
+        batches = read_batches(session, known.name, limit=limit) if applied_migrations(session) else []
     return {
         "batches": [
             {

@@ -22,7 +22,7 @@ from trempy_provider.plugins.api.rights import readable_tasks
 from trempy_provider.plugins.api.servers import TaskReading, quick_session
 from trempy_provider.plugins.api.state import PageState, ReadableTask, State
 from trempy_provider.plugins.api.tasks import KnownTask
-from trempy_provider.postgres.metadata import applied_migrations
+from trempy_provider.postgres.metadata import applied_migrations, explaining_version
 from trempy_provider.postgres.session import Session, static_sql
 from trempy_provider.postgres.table_states import read_table_states
 
@@ -95,7 +95,8 @@ def _read_tables(session: Session, task_name: str) -> list[dict[str, Any]]:
     if not applied_migrations(session):
         return []
     now = session.fetch_value("select clock_timestamp()")
-    states = read_table_states(session, task_name).values()
+    with explaining_version(session):
+        states = read_table_states(session, task_name).values()
     errors = session.fetch_all(static_sql("last_apply_errors"), {"task_name": task_name})
     notes = {oid: f"{operation}: {summary}" for oid, operation, summary in errors}
     return [

@@ -22,9 +22,10 @@ from trempy_provider.jobs.overview import (
 )
 from trempy_provider.plugins.api.shared_reads import Answer, Read, SharedReads
 from trempy_provider.plugins.api.steps import sparklines_of
+from trempy_provider.postgres.metadata import applied_migrations
 from trempy_provider.postgres.parameters import ConnectionParameters
 from trempy_provider.postgres.session import Endpoint, Session, static_sql
-from trempy_provider.postgres.statistics import has_statistics, read_sparklines
+from trempy_provider.postgres.statistics import read_sparklines
 
 APPLICATION = "page"
 CONNECT_SECONDS = 5
@@ -88,7 +89,7 @@ class Sparklines:
 
 def _ask_sparklines(conn_id: str, task_names: frozenset[str]) -> dict[str, dict[str, list[float | None]]]:
     with quick_session(conn_id, role="target") as session:
-        if not has_statistics(session):
+        if not applied_migrations(session):
             return {}
         now = session.fetch_value("select now()")
         samples = read_sparklines(session, task_names)
@@ -153,6 +154,10 @@ def _put_together(task: ReplicationTask, answers: Mapping[Hashable, Answer]) -> 
         queue=queues.get(task.task_name),
     )
     problems = {answer.problem: role for role, answer in reversed(told.items()) if answer.problem}
+    for role in ("metadata", "target"):
+        reading: DatabaseReading | None = told[role].value
+        if reading is not None and reading.problem is not None:
+            problems[reading.problem] = role
     return TaskReading(overview, "; ".join(_named(role, text) for text, role in problems.items()) or None)
 
 

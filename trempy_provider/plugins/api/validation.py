@@ -12,10 +12,10 @@ from trempy_provider.plugins.api.state import ReadableTask, TaskWithLogs, valid
 from trempy_provider.postgres.last_validation import (
     FoundDifference,
     LastValidation,
-    has_validations,
     read_differences,
     read_last_validation,
 )
+from trempy_provider.postgres.metadata import applied_migrations, explaining_version
 from trempy_provider.postgres.table_states import TableState, read_table_states
 from trempy_provider.postgres.validations import TableValidation, TableVerdict
 
@@ -28,8 +28,9 @@ router = APIRouter()
 def show_validation(known: ReadableTask) -> dict[str, Any]:
     """Return what the last validation says of each table, and how far it is; no key of a row."""
     task = valid(known)
-    with quick_session(task.target_conn_id, role="target") as session:
-        found = read_last_validation(session, known.name) if has_validations(session) else None
+    target = quick_session(task.target_conn_id, role="target")
+    with target as session, explaining_version(session):
+        found = read_last_validation(session, known.name) if applied_migrations(session) else None
         states = {} if found is None else read_table_states(session, known.name)
     return {"validation": None if found is None else _describe(found, states)}
 
@@ -41,8 +42,9 @@ def list_differences(
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
 ) -> dict[str, Any]:
     """Return the rows that differ by their keys, as the target has them."""
-    with quick_session(valid(known).target_conn_id, role="target") as session:
-        if not has_validations(session):
+    target = quick_session(valid(known).target_conn_id, role="target")
+    with target as session, explaining_version(session):
+        if not applied_migrations(session):
             return {"differences": [], "next": None}
         found = read_differences(session, known.name, after_id=after, limit=limit + 1)
     shown = found[:limit]
