@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect
+from collections.abc import Iterable, Iterator
+
+from trempy_provider.assistant import schedule_words as words
 
 _LOADS = (
     r"(?:full |initial |complete )?(?:cop(?:y|ies)|(?:re)?loads?|refresh\w*|runs?|sync\w*|snapshots?"
@@ -24,6 +28,53 @@ _LOADS_BEFORE = re.compile(
     r"|base|forma|modo|manera|agendamento|completa) )$"
 )
 _BEFORE = 30  # characters that are looked at
+_EMPTYING = r"(?:trunc|trunq|empt|clear|esvazi|limp|vaci|delet|remov|replac|apag|borr)\w*"
+_HARMLESS = re.compile(  # "truncate before each load", "stop at the first error"
+    rf"\b{_EMPTYING}(?: [^\s,.;]+){{0,5}}? (?:first|before(?:hand)?|antes|primeiro|primero)\b"
+    rf"|\b(?:first|primeiro|primero) {_EMPTYING}|\b(?:first|primeiro|primer) err\w+|\b(?:first|last) names?\b"
+)
+_REST = re.compile(
+    rf"(?<!\w)(?:{words.NAME}|\d{{1,4}} ?(?:{words.UNIT})"
+    rf"|(?:and|e|y) (?:{words.NUMBER_WORDS}) (?:{words.UNIT})"
+    r"|\d{1,2}(?:st|nd|rd|th)|first|second|third|last|primeir[oa]s?|primer[oa]?s?|segund[oa]s?|terceir[oa]|tercer[oa]?"
+    r"|ultim[oa]s?|(?:days?|dias?|minutes?|minutos?|hours?|horas?|seconds?|segundos?) \d{1,2}"
+    r"|half|halves|quarters?|past|medi[ao]|mei[ao]|cuarto|uteis|util|habil(?:es)?|laborables?"
+    r"|(?:weekend|weekday|holiday|feriado|night|evening|afternoon|morning|noite|noche|tarde|manha|manana|madrugada)s?"
+    r"|during|durante|while|enquanto|mientras|until|till|ate|hasta|within|outside|starting|beginning"
+    r"|(?:before|after|antes|depois|despues)(?! (?:del? |the )?(?:\d{1,2}/|\d{4}))"
+    r"|(?:between|entre|from|desde|das?)(?= (?:as? |las? )?(?:\d{1,2}(?!\d)|·))"
+    r"|(?:business|working|office) hours|horarios?|time ?zone|local time|hora local|fuso|huso|gmt"
+    r"|times|vezes|veces|twice|thrice|around|about|approximately|por volta|cerca|aproximadamente"
+    rf"|(?:{words.MONTHS})(?!,? (?:of |del? )?\d{{4}}))(?!\w)"
+)
+_BREAK = re.compile(r"[;\n]|\.\s")
+
+
+class Places:
+    """Parts of a text that were read, by their places."""
+
+    def __init__(self, matches: Iterable[re.Match[str]]) -> None:
+        self.matches = sorted(matches, key=lambda match: match.start())
+        self._starts = [match.start() for match in self.matches]
+
+    def has_near(self, found: re.Match[str], text: str, *, reach: int) -> bool:
+        """Tell whether one is in the same sentence, and at most so many characters away."""
+        place = bisect(self._starts, found.start())
+        pairs = ((other, found) for other in self.matches[max(0, place - 1) : place])
+        following = ((found, other) for other in self.matches[place : place + 1])
+        return any(
+            second.start() - first.end() <= reach and not _BREAK.search(text, first.end(), second.start())
+            for first, second in (*pairs, *following)
+        )
+
+    def surround(self, found: re.Match[str]) -> bool:
+        """Tell whether there are some on both sides of another part."""
+        return bool(self._starts) and self._starts[0] < found.start() < self._starts[-1]
+
+
+def rest_of(text: str) -> Iterator[re.Match[str]]:
+    """Yield words that change a schedule, in a text where all that was understood is blanked."""
+    return _REST.finditer(_HARMLESS.sub(lambda found: "·" * len(found[0]), text))
 
 
 def is_of_a_thing(found: re.Match[str], text: str) -> bool:

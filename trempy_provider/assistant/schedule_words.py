@@ -40,15 +40,17 @@ _MONTHLY = (
     r"(?: (?:of|in) (?:every|each|the) month| d(?:o|el) mes"
     r"| (?:de|em|en) (?:cada|todo|todos (?:os|los)) mes(?:es)?)"
 )
+_HALF_PAST = r"(?: (?:e meia|y media)(?![- ]no))?"
 _CLOCK = (
-    r"(?:\d{1,2}(?:[:h]\d{2}|(?: ?hs?| horas| o'?clock)\b)?(?: ?(?:am|pm|a\.m\.|p\.m\.))?(?![\w:%]|[.,]\d)"
+    rf"(?:\d{{1,2}}(?:[:h]\d{{2}}|(?: ?hs?| horas| o'?clock)\b)?{_HALF_PAST}"
+    r"(?: ?(?:am|pm|a\.m\.|p\.m\.))?(?![\w:%]|[.,]\d)"
     r"|\b(?:noon|midday|midnight|meio[- ]dia|meia[- ]noite|mediodia|medianoche))"
 )
 _CLEAR_CLOCK = (  # a time of day without a word before it
     r"(?:\d{1,2}(?:[:h]\d{2}(?: ?(?:am|pm|a\.m\.|p\.m\.))?| ?(?:am|pm|a\.m\.|p\.m\.|hs?\b))(?![\w:])"
     r"|noon|midday|midnight|meio[- ]dia|meia[- ]noite|mediodia|medianoche)"
 )
-_THINGS = r"(?! (?:tab|col|row|lin|fil|regis|esq|sch|anos|years|dias|days)\w*)"
+_THINGS = r"(?! (?:tab|col|row|lin|fil|regis|esq|sch|min|sec|seg|err|anos|years|dias|days)\w*)"
 
 
 def _any_of(*alternatives: str) -> re.Pattern[str]:
@@ -124,15 +126,31 @@ _UNTIL = r"(?:to|and|until|till|-|ate|hasta|as?|e|y)(?: as| a?s?las?)?"
 WINDOW = re.compile(
     rf"^[ ,]*(?:only )?(?:from|between|d[ae]s?|desde|entre)?(?: as?| las?)? ?{_CLOCK} {_UNTIL} {_CLOCK}"
 )
+MONTHS = (
+    r"january|february|march|april|june|july|august|september|october|november|december|may(?= \d)"
+    r"|janeiro|fevereiro|marco|abril|maio|junho|julho|agosto|setembro|outubro|novembro|dezembro"
+    r"|enero|febrero|marzo|mayo|junio|julio|septiembre|octubre|noviembre|diciembre"
+)
+_ORDINAL = r"\d{1,2}(?:st|nd|rd|th)?"
+_ORDINALS = rf"{_ORDINAL}(?:(?:,? (?:and|e|y) |, )(?:the )?{_ORDINAL}){{0,9}}(?!\w)"
+_EACH_MONTH = (
+    r"(?:every month|monthly|tod[oa]s? (?:os |los )?mes(?:es)?|cada mes|mensalmente|mensualmente),?"
+    r"(?: on| nos?| el| los| en el)?(?: the)?"
+)
 _DAY_OF_MONTH = _any_of(
-    rf"(?:on )?(?:the )?(?P<a>\d{{1,2}})(?:st|nd|rd|th)?(?: day)?{_MONTHLY}",
-    rf"(?:on day |(?:no |todo |el |cada )?dia )(?P<b>\d{{1,2}}){_MONTHLY}",
-    r"todo dia (?P<c>\d{1,2})(?! ?h\b|[:h]\d)",
-    r"(?:every month|monthly),? on (?:the )?(?P<d>\d{1,2})(?:st|nd|rd|th)",
+    rf"(?:on )?(?:the )?(?P<a>{_ORDINALS})(?: days?)?{_MONTHLY}",
+    rf"(?:on days? |(?:nos? |todo |el |los |cada )?dias? )(?P<b>{_ORDINALS}){_MONTHLY}",
+    rf"todo dia (?P<c>{_ORDINALS})(?! ?(?:h|hs|horas?|[ap]\.?m)\b|[:h]\d| d[ae] (?:la )?(?:ma|no|tar))",
+    rf"{_EACH_MONTH} (?:days?|dias?) (?P<d>{_ORDINALS})(?! ?(?:h|hs|horas?|[ap]\.?m)\b|[:h]\d)",
+    r"(?:every month|monthly),? on (?:the )?(?P<e>\d{1,2}(?:st|nd|rd|th)"
+    r"(?:(?:,? and |, )(?:the )?\d{1,2}(?:st|nd|rd|th)){0,9})",
 )
 _FIRST_OF_MONTH = _any_of(rf"(?:on |no |el )?(?:the )?(?:first|1st|primeiro|primer) (?:day|dia){_MONTHLY}",
                          rf"(?:on )?the first{_MONTHLY}")  # fmt: skip
-_LAST_OF_MONTH = _any_of(rf"(?:on |no |el )?(?:the )?(?:last|ultimo) (?:day|dia){_MONTHLY}")
+_LAST_OF_MONTH = _any_of(
+    rf"(?:on |no |el )?(?:the )?(?:last|ultimo) (?:day|dia){_MONTHLY}",
+    rf"{_EACH_MONTH} (?:last|ultimo) (?:day|dia)(?! (?:util|habil|laborable))",
+)
 DAYS_OF_MONTH = ((_LAST_OF_MONTH, "L"), (_FIRST_OF_MONTH, "1"), (_DAY_OF_MONTH, None))
 TIMES = _any_of(
     rf"(?:(?:at|as|a las?|ao|al|a(?= m)) {_CLOCK}{_THINGS}|{_CLEAR_CLOCK})"
@@ -142,6 +160,7 @@ TIMES = _any_of(
 )
 CUES = _any_of(
     r"\*/\d+",
+    rf"{_ALL} (?:{MONTHS})",
     rf"(?:{_ALL}|per|(?:times|vezes|veces) \w+|twice \w+) (?:[\w-]+ ){{0,2}}"
     r"(?:second|segundo|minut[eo]|hour|hora|day|dia|week|semana"
     r"|month|mes|year|ano|quarter|night|noite|noche|morning|manha|manana|evening|tarde|weekend"
@@ -150,8 +169,10 @@ CUES = _any_of(
     r"(?:at|as|a las?) (?=\d{1,2}(?:[:h]\d{2}| ?[ap]m))\S+",
     rf"(?:on|el|na|no|aos?) {_NAME}",
 )
+NAME, NUMBER_WORDS, UNIT = _NAME, "|".join(_NUMBERS), "|".join(_UNITS.values())
 _CLOCKS = re.compile(_CLOCK)
-_CLOCK_PARTS = re.compile(r"(?P<hour>\d{1,2})(?:[:h](?P<minute>\d{2}))?[^ap]*(?P<half>[ap])?")
+_CLOCK_PARTS = re.compile(r"(?P<hour>\d{1,2})(?:[:h](?P<minute>\d{2}))?")
+_HALF_OF_DAY = re.compile(r"([ap])\.?m\b")
 _DAYS = [re.compile(names) for names in _DAY_NAMES]
 
 
@@ -189,12 +210,14 @@ def _clock(text: str, part: str | None) -> tuple[int, int]:
     found = _CLOCK_PARTS.match(text)
     assert found is not None
     hour = int(found["hour"])
-    half = found["half"] or _half(hour, part)
+    said = _HALF_OF_DAY.search(text)
+    half = said[1] if said else _half(hour, part)
+    minute = 30 if re.search("meia|media", text) else int(found["minute"] or 0)
     if half == "p" and hour < 12:
         hour += 12
     if half == "a" and hour == 12:
         hour = 0
-    return hour, int(found["minute"] or 0)
+    return hour, minute
 
 
 def _half(hour: int, part: str | None) -> str | None:

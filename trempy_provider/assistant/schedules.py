@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from trempy_provider.assistant import schedule_words as words
@@ -16,11 +16,12 @@ from trempy_provider.assistant.periods import (
     preset_of,
     step_of,
 )
-from trempy_provider.assistant.schedule_context import is_of_a_thing
+from trempy_provider.assistant.schedule_context import Places, is_of_a_thing, rest_of
 from trempy_provider.assistant.words import is_negated
 from trempy_provider.config.schedule import ScheduleError, check_schedule
 
 _NEAR = 80  # characters between a day and the time of day that is meant
+_BESIDE = 40  # characters between what was read and what changes its meaning
 _LAST_DAY = 31
 _BLANK = "·"
 _SMALL = ("minute", "hour")
@@ -88,11 +89,12 @@ class _Reading:
         self._read_windows()
         self._read_clocks()
         self._refuse_all(words.CUES, "it was not understood")
+        self._refuse_rest()
 
     def timing(self) -> Timing | None:
         """Return what was read."""
         denied = frozenset(self.denied)
-        said = " ".join(match[0] for match in sorted(self.said, key=lambda match: match.start()))
+        said = self._all_said()
         if self.problems:
             return Timing(self.problems[0][0], problem=self.problems[0][1], denied=denied)
         if not self.said:
@@ -169,9 +171,9 @@ class _Reading:
             for found in self._take(pattern):
                 self.said.append(found)
                 self.days.append(found)
-                number = day or str(int(next(filter(None, found.groups()))))
-                self.month_days.add(number)
-                if number.isdigit() and not 1 <= int(number) <= _LAST_DAY:
+                numbers = [int(each) for each in re.findall(r"\d+", found[0])]
+                self.month_days |= {day} if day else set(map(str, numbers))
+                if any(not 1 <= number <= _LAST_DAY for number in numbers):
                     self._refuse(found[0], "it is no day of a month")
 
     def _read_parts(self) -> None:
@@ -192,18 +194,34 @@ class _Reading:
                 self._refuse(found[0] + window[0], "hours of the day beside a period are not understood")
 
     def _read_clocks(self) -> None:
-        days = [*self.days, *(found for _, found in self.periods)]
+        days = Places([*self.days, *(found for _, found in self.periods)])
+        times: list[tuple[re.Match[str], Sequence[tuple[int, int]]]] = []
         for found in self._take(words.TIMES):
-            if not any(_is_near(found, day, self.text) for day in days):
-                is_said = not days and found[0][0] in "a@"
+            if not days.has_near(found, self.text, reach=_NEAR):
+                is_said = not days.matches and found[0][0] in "a@"
                 if is_said and re.search(r"\d[:h]\d|\d ?[ap]m|\dh", found[0]):
                     self._refuse(found[0], "on which days is not said")
                 continue
             self.said.append(found)
             clocks = words.clocks_of(found[0], half=found["half"], part=self.part)
             self.clocks.update(clocks)
+            times.append((found, clocks))
             if any(hour >= HOURS or minute >= MINUTES for hour, minute in clocks):
                 self._refuse(found[0], "it is no time of day")
+        differ = len(days.matches) > 1 and len({frozenset(clocks) for _, clocks in times}) > 1
+        if differ or any(Places(self.days).surround(found) for found, _ in times):
+            self._refuse(self._all_said(), "it asks for several schedules, and a task has one")
+
+    def _refuse_rest(self) -> None:
+        """Refuse what was read where something beside it was not understood."""
+        said = Places(self.said)
+        for found in rest_of(self.text):
+            if said.has_near(found, self.text, reach=_BESIDE):
+                self._refuse(self._all_said(), f"“{found[0]}” beside it was not understood")
+                return
+
+    def _all_said(self) -> str:
+        return " ".join(match[0] for match in sorted(self.said, key=lambda match: match.start()))
 
     def _cron(self) -> str:
         """Put what was read into one expression; raise UnsayableError where none says it."""
@@ -258,13 +276,6 @@ class _Reading:
         if HOURS % self.daily_times:
             raise UnsayableError(f"a day's hours cannot be parted evenly into {self.daily_times}")
         return "0", step_of(HOURS // self.daily_times)
-
-
-def _is_near(clock: re.Match[str], day: re.Match[str], text: str) -> bool:
-    """Tell whether a time of day is said of a day: in the same sentence and not far from it."""
-    first, second = sorted((clock, day), key=lambda match: match.start())
-    between = text[first.end() : second.start()]
-    return len(between) <= _NEAR and not re.search(r"[;\n]|\.\s", between)
 
 
 def _counted(found: re.Match[str]) -> Period:

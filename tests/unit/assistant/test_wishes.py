@@ -78,6 +78,18 @@ def test_a_name_that_two_schemas_have_takes_the_one_that_is_said():
         ("every day at 6am and 6pm", "0 6,18 * * *"),
         ("twice a year", "0 0 1 */6 *"),
         ("once a month", "@monthly"),
+        ("1st and 15th of every month", "0 0 1,15 * *"),
+        ("dias 1 e 15 de cada mês", "0 0 1,15 * *"),
+        ("monthly on the 5th and 20th at 3am", "0 3 5,20 * *"),
+        ("todos os meses no dia 5", "0 0 5 * *"),
+        ("every month on day 5", "0 0 5 * *"),
+        ("every month on the last day at 23:00", "0 23 L * *"),
+        ("todos os dias às 7 e meia", "30 7 * * *"),
+        ("todos los días a las 7 y media de la tarde", "30 19 * * *"),
+        ("todos os dias às 12 horas", "0 12 * * *"),
+        ("todos os dias às 8 horas da noite", "0 20 * * *"),
+        ("every hour, truncate before each load", "@hourly"),
+        ("every hour. Stop after the first error", "@hourly"),
         ("with a daily full load", "@daily"),
         ("com carga mensal", "@monthly"),
         ("carga completa semanal", "@weekly"),
@@ -147,6 +159,29 @@ def test_schedules_are_read(text, schedule):
         ("every first monday of the month", "it was not understood"),
         ("cada 30 segundos", "it was not understood"),
         ("with the schedule */90", "it was not understood"),
+        ("every friday at 18:00 and sunday at 6:00", "beside it was not understood"),
+        ("every monday at 7 and every friday at 9", "several schedules"),
+        ("every monday at 7 and every friday", "several schedules"),
+        ("first monday of each month", "beside it was not understood"),
+        ("on the last friday of each month", "beside it was not understood"),
+        ("último dia útil do mês", "beside it was not understood"),
+        ("todo dia 9 da noite", "beside it was not understood"),
+        ("todo dia 9 horas", "beside it was not understood"),
+        ("every day half past 7", "beside it was not understood"),
+        ("every 2 hours and 15 minutes", "beside it was not understood"),
+        ("a cada 1 hora e 30 minutos", "beside it was not understood"),
+        ("every hour at minute 15", "beside it was not understood"),
+        ("every hour during business hours", "beside it was not understood"),
+        ("a cada hora no horário comercial", "beside it was not understood"),
+        ("every monday evening at 9", "beside it was not understood"),
+        ("every march", "it was not understood"),
+        ("every day at 5 pm and 15 minutes", "beside it was not understood"),
+        ("every day at 3am local time", "beside it was not understood"),
+        ("em 1 de julho de todo ano", "beside it was not understood"),
+        ("every day before 6am", "beside it was not understood"),
+        ("every day after 6am", "beside it was not understood"),
+        ("every day, not before 6am", "beside it was not understood"),
+        ("every day between 8 and 10", "beside it was not understood"),
         ("for the monthly report", "it is not clear that loads are meant"),
         ("para o relatório mensal", "it is not clear that loads are meant"),
         ("para el informe semanal", "it is not clear that loads are meant"),
@@ -257,13 +292,23 @@ def test_wishes_are_read_with_the_words_that_say_so(text, wish):
     "part",
     [
         "with ", "guarda ", "stop ", "keep ", "every day ", "no ", "at 3 ", "cada ", "on monday and ", "12:30 ",
-        "* ", "todo dia 5 ", "not copy ",
+        "* ", "todo dia 5 ", "not copy ", "1, ",
+        "1 and ", "every day at 3pm, ", "first ", "truncate it ", "only id ", "monthly ",
     ],
 )  # fmt: skip
 def test_long_descriptions_take_little_time(part):
     began = time.perf_counter()
 
     read_wishes("customers " + part * (20_000 // len(part)), shop())
+
+    assert time.perf_counter() - began < 2
+
+
+def test_many_days_and_many_times_take_little_time():
+    text = "customers " + "every day " * 1000 + "at 3pm; " * 1200
+    began = time.perf_counter()
+
+    read_wishes(text, shop())
 
     assert time.perf_counter() - began < 2
 
