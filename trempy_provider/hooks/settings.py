@@ -71,8 +71,16 @@ def find_settings(task_name: str) -> SettingsText:
 
 
 def etag_of(settings: object) -> str:
-    """Return what tells settings from others: the same for the same JSON value, however it is written."""
-    value = json.loads(settings) if isinstance(settings, str | bytes) else settings
+    """Return what tells settings from others: the same for the same JSON value, however it is written.
+
+    Text that is no JSON is told from others by its characters.
+    """
+    value = settings
+    if isinstance(settings, str | bytes):
+        try:
+            value = json.loads(settings)
+        except ValueError:
+            value = settings if isinstance(settings, str) else settings.decode(errors="backslashreplace")
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:32]
 
 
@@ -90,7 +98,7 @@ def save_settings(settings: Mapping[str, Any], *, replaces: str | None) -> str:
             f"the Variable {key} is set in the environment: nothing was saved",
             hint="Change it there, or take it out of the environment.",
         )
-    present = _find_present(task.task_name)
+    present = find_present(task.task_name)
     if (None if present is None else etag_of(present.text)) != replaces:
         raise ConfigurationError(
             _changed(task.task_name, present), hint="Draft again, from what is there now."
@@ -99,7 +107,8 @@ def save_settings(settings: Mapping[str, Any], *, replaces: str | None) -> str:
     return key
 
 
-def _find_present(task_name: str) -> SettingsText | None:
+def find_present(task_name: str) -> SettingsText | None:
+    """Return the settings of one task, None where there are none; raise SettingsError as they are read."""
     try:
         return find_settings(task_name)
     except SettingsError:

@@ -20,7 +20,7 @@ from trempy_provider.config.task import ReplicationTask
 from trempy_provider.errors import ConfigurationError, RetryPolicy, TrempyError
 from trempy_provider.hooks.endpoints import endpoints_of
 from trempy_provider.hooks.language_models import open_agent_factory
-from trempy_provider.hooks.settings import SettingsText, etag_of, find_all_settings
+from trempy_provider.hooks.settings import SettingsText, etag_of, find_all_settings, find_present
 from trempy_provider.jobs.dry_run import DryRunReport, dry_run
 from trempy_provider.operators.flags import is_true
 
@@ -104,7 +104,7 @@ class SuggestTaskOperator(BaseOperator):
         from trempy_provider.hooks.postgres import open_endpoint, open_target  # noqa: PLC0415
 
         known = _KnownTasks.read()
-        frame = self._frame(known)
+        frame = self._frame()
         source, target = self._conn_id(frame, "source"), self._conn_id(frame, "target")
         metadata = (frame.connections or {}).get("metadata_conn_id", target)
         name = self.task_name or _NO_NAME
@@ -127,8 +127,8 @@ class SuggestTaskOperator(BaseOperator):
         proof = self._prove(draft.task)
         return _xcom(draft, text, proof, present=frame.present)
 
-    def _frame(self, known: _KnownTasks) -> Frame:
-        present = known.settings_of(self.task_name)
+    def _frame(self) -> Frame:
+        present = _present_settings(self.task_name)
         options: Mapping[str, Any] = {} if present is None else present.get("task", {})
         given = {key: getattr(self, key, "") or options.get(key) for key in CONNECTION_KEYS}
         return Frame(self.task_name or None, {key: text for key, text in given.items() if text}, present)
@@ -174,15 +174,16 @@ class _KnownTasks:
             except ConfigurationError:
                 continue
 
-    def settings_of(self, task_name: str) -> Mapping[str, Any] | None:
-        """Return the present settings of a task, None when it has none; raise when they do not load."""
-        for settings in self.found:
-            if settings.task_name == task_name:
-                settings.load()
-                text = settings.text
-                present: Mapping[str, Any] = text if isinstance(text, Mapping) else json.loads(_decoded(text))
-                return present
+
+def _present_settings(task_name: str) -> Mapping[str, Any] | None:
+    """Return the settings of a task, None when it has none; raise SettingsError when they do not load."""
+    settings = find_present(task_name) if task_name else None
+    if settings is None:
         return None
+    settings.load()
+    text = settings.text
+    present: Mapping[str, Any] = text if isinstance(text, Mapping) else json.loads(_decoded(text))
+    return present
 
 
 def _decoded(text: object) -> str:

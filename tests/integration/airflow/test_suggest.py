@@ -16,7 +16,7 @@ from tests.support.model_server import API_KEY, MODEL, Answered, model_server, s
 from tests.support.tasks import make_endpoint
 from trempy_provider.errors import ConfigurationError
 from trempy_provider.hooks import connections as connection_lookups
-from trempy_provider.hooks.settings import save_settings
+from trempy_provider.hooks.settings import etag_of, save_settings
 from trempy_provider.operators.suggest import SuggestTaskOperator, as_code_block
 from trempy_provider.plugins.commands import get_commands
 from trempy_provider.plugins.run_command import run_suggest
@@ -250,6 +250,27 @@ def test_the_example_does_not_overwrite_settings_changed_since_the_draft(orders,
     variables["trempy_task_shop"] = json.dumps(json.loads(before))  # the same, otherwise written
     assert save_of_the_example(again) == "trempy_task_shop"
     assert json.loads(variables["trempy_task_shop"])["task"]["cdc_settings"]["mode"] == "scd2"
+
+
+def test_settings_in_a_variable_that_cannot_be_listed_are_changed_and_saved(orders, variables, monkeypatch):
+    monkeypatch.setattr("trempy_provider.hooks.settings._database_keys", set)  # as of a secrets backend
+    table_ = {"schema_name": "public", "table_name": "orders"}
+    present = {"task": {"task_name": "shop", "interval_seconds": 77}, "tables": [table_]}
+    variables["trempy_task_shop"] = json.dumps(present)
+
+    drafted = draft(task_name="shop", prove=False, **WITHOUT_MODEL)
+
+    assert drafted["settings"]["task"]["interval_seconds"] == 77
+    assert save_of_the_example(drafted) == "trempy_task_shop"
+
+
+def test_settings_that_became_no_json_are_not_overwritten(variables):
+    good = {"task": {"task_name": "shop"}, "tables": [{"schema_name": "a", "table_name": "b"}]}
+    variables["trempy_task_shop"] = "{"
+
+    with pytest.raises(ConfigurationError, match="Variable trempy_task_shop was changed by somebody else"):
+        save_settings(good, replaces=etag_of(good))
+    assert variables == {"trempy_task_shop": "{"}
 
 
 def test_settings_that_the_environment_has_are_not_saved(monkeypatch, variables):
