@@ -10,12 +10,16 @@ from trempy_provider.assistant import words
 from trempy_provider.assistant.catalogue import TableFacts
 
 _ARTICLE = r"(?:the |as? |os? |las? |los |el )?(?:columns? |colunas? |columnas? |fields? |campos? )?"
-_AND = r"(?:,? (?:and|e|y|nor|nem|ni) |, )(?:the |as? |os? |las? |los |el )?"
+_AND = r"(?:,? (?:and|or|e|ou|y|o|nor|nem|ni|&) |, )(?:the |as? |os? |las? |los |el )?"
 _WITHOUT = r"(?:without|excluding|leaving out|except(?: for)?|sem|exceto|menos|sin|excepto|salvo)"
 _ONLY = r"(?:only|just|so|apenas|somente|solo|solamente)"
-_END = r"(?= ?(?:[.,;:)](?!\w)|$))"
+_END = r" ?(?:[.,;:)](?!\w)|$)"
 _ONLY_END = r" ?(?:[.;)](?!\w)|$)"
 _OF = r" (?:of|from|de|da|do|das|dos|del) (?:the |an? |as? |os? |las? |el )?(?:tables? |tabelas? |tablas? )?"
+_CHOOSING = (  # other words that may choose columns
+    r"but(?: not)?|apart from|other than|minus|never|exclusively|exclusivamente|unicamente"
+    r"|(?:exclud|omit|skip|ignor|drop|remov|exclu|retir|tir|quit)\w*|leav\w+ out|deix\w+ de fora"
+)
 # What follows a table's name and says which of its rows are meant.
 _ROWS = (
     r" ?(?:[<>=(\d]|(?:from|in|with|whose|where|that|which|who|between|for|by|when|if|like|is|are|not|made"
@@ -40,7 +44,8 @@ def read_columns(text: str, table: TableFacts) -> ColumnWishes:
     called = re.escape(words.plain(table.name.table_name))
     of_table = rf'{_OF}(?:…|"?{called}"?)(?!\w)(?!{_ROWS})'
     only = _read(text, f"{_ONLY} {_ARTICLE}", names, f"(?={of_table}|{_ONLY_END})")
-    without = _read(text, f"{_WITHOUT} {_ARTICLE}", names, _END)
+    not_listed = rf"(?! ?, {_ARTICLE}(?:{_one_of(names)})(?!\w))"
+    without = _read(text, f"{_WITHOUT} {_ARTICLE}", names, f"{not_listed}(?={_END})")
     key = set(table.primary_key)
     is_clear = not (only and without) and _leftover(text, (*only, *without), names) is None
     if is_clear and len(only) == 1 and key and key <= set(only[0][0]):
@@ -69,7 +74,9 @@ def _leftover(
     """Return where columns seem to be chosen in words that were not read."""
     for _, said in read:
         text = text.replace(said, "…")
-    return re.search(rf"(?<!\w)(?:{_WITHOUT}|{_ONLY}) (?:\w+ ){{0,2}}(?:{_one_of(names)})(?!\w)", text)
+    return re.search(
+        rf"(?<!\w)(?:{_WITHOUT}|{_ONLY}|{_CHOOSING}) (?:\w+ ){{0,2}}(?:{_one_of(names)})(?!\w)", text
+    )
 
 
 def _one_of(names: Iterable[str]) -> str:

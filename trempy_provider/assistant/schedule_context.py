@@ -27,6 +27,10 @@ _LOADS_BEFORE = re.compile(
     r"|sincronizacao|sincronizacion|execucao|ejecucion|frequencia|frecuencia|periodicidade|periodicidad"
     r"|base|forma|modo|manera|agendamento|completa) )$"
 )
+_CHANGED = re.compile(  # "gets 100 rows", of the source
+    r"(?<!\w)(?:changed|gets|receives|grows|recebem?|reciben?|crescem?|crecen?|mudam?|cambian?"
+    r"|\d+ (?:rows|linhas|filas|registros))(?: \w+){0,2} $"
+)
 _BEFORE = 30  # characters that are looked at
 _EMPTYING = r"(?:trunc|trunq|empt|clear|esvazi|limp|vaci|delet|remov|replac|apag|borr)\w*"
 _HARMLESS = re.compile(  # "truncate before each load", "stop at the first error"
@@ -44,6 +48,7 @@ _REST = re.compile(
     r"|(?:before|after|antes|depois|despues)(?! (?:del? |the )?(?:\d{1,2}/|\d{4}))"
     r"|(?:between|entre|from|desde|das?)(?= (?:as? |las? )?(?:\d{1,2}(?!\d)|·))"
     r"|(?:business|working|office) hours|horarios?|time ?zone|local time|hora local|fuso|huso|gmt"
+    r"|(?:every|each|cada|tod[oa]s?)(?: [\w-]+)?(?= ?·)|(?<=· )(?:(?:and|or|e|ou|y|o|to|a) )?\d{1,2}"
     r"|times|vezes|veces|twice|thrice|around|about|approximately|por volta|cerca|aproximadamente"
     rf"|(?:{words.MONTHS})(?!,? (?:of |del? )?\d{{4}}))(?!\w)"
 )
@@ -78,8 +83,10 @@ def rest_of(text: str) -> Iterator[re.Match[str]]:
 
 
 def is_of_a_thing(found: re.Match[str], text: str) -> bool:
-    """Tell whether an adjective is about a thing, as in "the monthly report", and not about loads."""
+    """Tell whether a period is about a thing, as in "the monthly report", and not about loads."""
     before = text[max(0, found.start() - _BEFORE) : found.start()]
+    if _CHANGED.search(before):
+        return True
     if _ADJECTIVE.fullmatch(found[0]):
         if _OF_LOADS.match(text, found.end()):
             return False

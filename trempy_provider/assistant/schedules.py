@@ -84,8 +84,6 @@ class _Reading:
         for unit, pattern in words.SINGLE.items():
             for found in self._take(pattern):
                 self._add(_single(unit), found)
-                if is_of_a_thing(found, self.text):
-                    self._refuse(found[0], "it is not clear that loads are meant")
         self._read_windows()
         self._read_clocks()
         self._refuse_all(words.CUES, "it was not understood")
@@ -128,6 +126,8 @@ class _Reading:
 
     def _add(self, period: Period, found: re.Match[str]) -> None:
         self.said.append(found)
+        if is_of_a_thing(found, self.text):
+            self._refuse(found[0], "it is not clear that loads are meant")
         if period.count == 0:
             self._refuse(found[0], "it is no period")
         else:

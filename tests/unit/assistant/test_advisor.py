@@ -431,6 +431,9 @@ def test_a_mask_of_another_task_is_not_drafted_for_a_column_that_is_left_out():
         "sales.events, only kind from SP",
         "sales.events, only kind and at",
         "sales.customers without email and without phone",
+        "everything but email of sales.customers",
+        "only id and name of sales.customers every day but email",
+        "sales.customers without email, name in capitals",
         "only id and name of sales.customers, only phone",
     ],
 )
@@ -442,9 +445,10 @@ def test_a_choice_of_columns_that_is_not_understood_whole_is_not_drafted(text):
 
 
 def test_several_parts_that_leave_columns_out_are_read_together():
-    draft = advise("sales.customers without email; without phone", Grounds(shop()))
+    for text in ("without email; without phone", "without email, or phone", "sem email ou phone"):
+        draft = advise(f"sales.customers {text}", Grounds(shop()))
 
-    assert draft.task.tables[0].exclude_columns == ("email", "phone")
+        assert draft.task.tables[0].exclude_columns == ("email", "phone")
 
 
 def test_a_time_that_gives_no_schedule_leaves_the_type_of_replication():
