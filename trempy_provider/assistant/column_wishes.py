@@ -14,6 +14,7 @@ _AND = r"(?:,? (?:and|or|e|ou|y|o|nor|nem|ni|&) |, )(?:the |as? |os? |las? |los 
 _WITHOUT = r"(?:without|excluding|leaving out|except(?: for)?|sem|exceto|menos|sin|excepto|salvo)"
 _ONLY = r"(?:only|just|so|apenas|somente|solo|solamente)"
 _END = r" ?(?:[.,;:)](?!\w)|$)"
+_SHORT = 2  # characters
 _ONLY_END = r" ?(?:[.;)](?!\w)|$)"
 _OF = r" (?:of|from|de|da|do|das|dos|del) (?:the |an? |as? |os? |las? |el )?(?:tables? |tabelas? |tablas? )?"
 _CHOOSING = (  # other words that may choose columns
@@ -22,7 +23,8 @@ _CHOOSING = (  # other words that may choose columns
 )
 # What follows a table's name and says which of its rows are meant.
 _ROWS = (
-    r" ?(?:[<>=(\d]|(?:from|in|with|whose|where|that|which|who|between|for|by|when|if|like|is|are|not|made"
+    r" ?(?:[<>=(\d]|(?:from|in|with|whose|where|that|which|who|between|for|by|when|if"
+    r"|like|is|are|not|made|\w+ed|\w+ad[oa]s?"
     r"|newer|older|de|da|do|das|dos|del|em|no|na|en|com|con|entre|que|cuj[ao]s?|cuy[ao]s?|onde|donde|por|para"
     r"|quando|cuando|se|si|como)\b)"
 )
@@ -47,13 +49,15 @@ def read_columns(text: str, table: TableFacts) -> ColumnWishes:
     not_listed = rf"(?! ?, {_ARTICLE}(?:{_one_of(names)})(?!\w))"
     without = _read(text, f"{_WITHOUT} {_ARTICLE}", names, f"{not_listed}(?={_END})")
     key = set(table.primary_key)
-    is_clear = not (only and without) and _leftover(text, (*only, *without), names) is None
-    if is_clear and len(only) == 1 and key and key <= set(only[0][0]):
+    rest = _rest_of(text, (*only, *without))
+    is_clear = not (only and without) and _choosing(names).search(rest) is None
+    has_others = _mentions(names, rest)
+    if is_clear and not has_others and len(only) == 1 and key and key <= set(only[0][0]):
         return ColumnWishes(only=only[0][0], said=(only[0][1],))
     excluded = tuple(dict.fromkeys(name for columns, _ in without for name in columns))
     if is_clear and excluded and not key & set(excluded):
-        return ColumnWishes(without=excluded, said=tuple(said for _, said in without))
-    return ColumnWishes(are_unclear=bool(only or without) or not is_clear)
+        return ColumnWishes(without=excluded, said=tuple(said for _, said in without), are_unclear=has_others)
+    return ColumnWishes(are_unclear=bool(only or without) or has_others or not is_clear)
 
 
 def _read(text: str, lead: str, names: dict[str, str], end: str) -> list[tuple[tuple[str, ...], str]]:
@@ -68,15 +72,23 @@ def _read(text: str, lead: str, names: dict[str, str], end: str) -> list[tuple[t
     ]
 
 
-def _leftover(
-    text: str, read: Iterable[tuple[tuple[str, ...], str]], names: dict[str, str]
-) -> re.Match[str] | None:
-    """Return where columns seem to be chosen in words that were not read."""
+def _rest_of(text: str, read: Iterable[tuple[tuple[str, ...], str]]) -> str:
+    """Return the text without what was read."""
     for _, said in read:
         text = text.replace(said, "…")
-    return re.search(
-        rf"(?<!\w)(?:{_WITHOUT}|{_ONLY}|{_CHOOSING}) (?:\w+ ){{0,2}}(?:{_one_of(names)})(?!\w)", text
-    )
+    return text
+
+
+def _choosing(names: Iterable[str]) -> re.Pattern[str]:
+    """Return the pattern of words that seem to choose columns."""
+    lead = rf"(?:{_WITHOUT}|{_ONLY}|{_CHOOSING})"
+    return re.compile(rf"(?<!\w){lead} (?:\w+ ){{0,2}}(?:{_one_of(names)})(?!\w)")
+
+
+def _mentions(names: Iterable[str], text: str) -> bool:
+    """Tell whether a column is named; names such as "at" are words of any text."""
+    longer = [name for name in names if len(name) > _SHORT]
+    return bool(longer) and re.search(rf"(?<!\w)(?:{_one_of(longer)})(?!\w)", text) is not None
 
 
 def _one_of(names: Iterable[str]) -> str:

@@ -42,6 +42,7 @@ _REST = re.compile(
     rf"|(?:and|e|y) (?:{words.NUMBER_WORDS}) (?:{words.UNIT})"
     r"|\d{1,2}(?:st|nd|rd|th)|first|second|third|last|primeir[oa]s?|primer[oa]?s?|segund[oa]s?|terceir[oa]|tercer[oa]?"
     r"|ultim[oa]s?|(?:days?|dias?|minutes?|minutos?|hours?|horas?|seconds?|segundos?) \d{1,2}"
+    r"|fourth|fifth|sixth|seventh|eighth|ninth|tenth|twelfth|(?:quart|quint|sext|se?p?tim|o[ic]tav|non|decim)[oa]"
     r"|half|halves|quarters?|past|medi[ao]|mei[ao]|cuarto|uteis|util|habil(?:es)?|laborables?"
     r"|(?:weekend|weekday|holiday|feriado|night|evening|afternoon|morning|noite|noche|tarde|manha|manana|madrugada)s?"
     r"|during|durante|while|enquanto|mientras|until|till|ate|hasta|within|outside|starting|beginning"

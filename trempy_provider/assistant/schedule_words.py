@@ -161,6 +161,7 @@ TIMES = _any_of(
 CUES = _any_of(
     r"\*/\d+",
     rf"{_ALL} (?:{MONTHS})",
+    r"(?:on|no|el) (?:the )?\d{1,2}(?:st|nd|rd|th)|(?:on|nos?|el|los) (?:days?|dias?) \d{1,2}",
     rf"(?:{_ALL}|per|(?:times|vezes|veces) \w+|twice \w+) (?:(?:[\w-]+|\d+[.,]\d+) ){{0,3}}"
     r"(?:second|segundo|minut[eo]|hour|hora|day|dia|week|semana"
     r"|month|mes|year|ano|quarter|night|noite|noche|morning|manha|manana|evening|tarde|weekend"
