@@ -91,15 +91,21 @@ class AirflowApi:
         return list(self.get("/importErrors", limit="200")["import_errors"])
 
     def wait_for_dag(self, dag_id: str, *, timeout_seconds: float = 60) -> Json:
-        """Return a DAG as soon as Airflow has parsed it."""
+        """Return a DAG as soon as Airflow has parsed it; one that Airflow only remembers counts as none."""
         deadline = time.monotonic() + timeout_seconds
         while True:
             try:
-                return self.get(f"/dags/{quote(dag_id)}")
+                return self._present_dag(dag_id)
             except AirflowApiError as error:
                 if error.status not in {404, NO_ANSWER} or time.monotonic() > deadline:
                     raise AirflowApiError(f"{error}; import errors: {self.import_errors()}") from error
             time.sleep(POLL_SECONDS)
+
+    def _present_dag(self, dag_id: str) -> Json:
+        dag: Json = self.get(f"/dags/{quote(dag_id)}")
+        if dag["is_stale"]:
+            raise AirflowApiError(f"the DAG {dag_id} is in no file any more", status=404)
+        return dag
 
     def unpause(self, dag_id: str) -> None:
         """Let the scheduler run a DAG."""
