@@ -10,7 +10,7 @@ from hypothesis import settings
 from sandbox.rabbitmq import RabbitMqServer
 from tests.support.databases import Database, DatabasePair, database_pair
 from tests.support.databases import metadata_database as make_metadata_database
-from tests.support.distribution import Distribution, interrupt_once
+from tests.support.distribution import WITH_AIRFLOW, Distribution, interrupt_once
 from tests.support.servers import (
     SOURCE_VARIABLE,
     TARGET_VARIABLE,
@@ -57,6 +57,11 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
         f"marked for a version: {describe_marked_versions()}",
         f"broker: {describe_broker()}",
     ]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run together what shares an Airflow, whatever the random order: it is started once."""
+    items.sort(key=lambda item: [item.nodeid.startswith(folder) for folder in WITH_AIRFLOW], reverse=True)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -1,4 +1,4 @@
-"""One real Airflow for the session; each test brings its own databases and replication tasks."""
+"""One real Airflow for all tests here; each test brings its own databases and replication tasks."""
 
 import json
 import shutil
@@ -40,7 +40,7 @@ _NO_BYTECODE = shutil.ignore_patterns("__pycache__")
 USERS = {"viewer": "viewer", "user": "user", "nobody": ""}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def airflow_database() -> Iterator[str | None]:
     """Give Airflow a PostgreSQL of its own: SQLite refuses requests while another component writes."""
     if not available_versions():
@@ -51,7 +51,7 @@ def airflow_database() -> Iterator[str | None]:
     server.remove()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def airflow(airflow_database: str | None) -> Iterator[AirflowServer]:
     """Run the project's DAGs and those of the tests; OpenLineage is told of DAGs that ask for it."""
     home = make_scratch_directory("trempy-airflow-")

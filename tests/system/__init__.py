@@ -1,0 +1,1 @@
+"""Tests in a running Airflow; as a package, so that it ends after the last of them."""
