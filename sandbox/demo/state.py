@@ -8,14 +8,16 @@ import json
 import os
 import shutil
 import signal
+import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from sandbox.processes import ServerProcess, read_processes, recorded_servers
+from sandbox.processes import POLL_SECONDS, ServerProcess, read_processes, recorded_servers
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 STATE_DIRECTORY = Path(os.environ.get("DEMO_DIRECTORY") or REPOSITORY / ".demo").absolute()
 STATE_FILE = "state.json"
+REMOVE_SECONDS = 40
 
 
 @dataclass(slots=True)
@@ -68,9 +70,18 @@ class DemoState:
                     path.unlink(missing_ok=True)
 
     def remove_files(self) -> None:
-        """Remove the servers' files and, last, the state itself."""
+        """Remove the servers' files and, last, the state itself.
+
+        What a killed demo was about to start, `initdb` for one, may go on writing for a moment.
+        Raise OSError when something keeps writing.
+        """
         for directory in (self.server_directory, self.directory):
-            shutil.rmtree(directory, ignore_errors=True)
+            deadline = time.monotonic() + REMOVE_SECONDS
+            while Path(directory).exists() and time.monotonic() < deadline:
+                shutil.rmtree(directory, ignore_errors=True)
+                time.sleep(POLL_SECONDS)
+            if Path(directory).exists():
+                shutil.rmtree(directory)
 
     def _servers(self) -> list[ServerProcess]:
         return [
