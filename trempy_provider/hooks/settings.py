@@ -93,7 +93,7 @@ def save_settings(settings: Mapping[str, Any], *, replaces: str | None) -> str:
     """
     task = load_task(settings, origin="settings to save")
     key = task_variable_of(task.task_name)
-    if key in _environment_keys():
+    if is_in_environment(key):
         raise ConfigurationError(
             f"the Variable {key} is set in the environment: nothing was saved",
             hint="Change it there, or take it out of the environment.",
@@ -105,6 +105,11 @@ def save_settings(settings: Mapping[str, Any], *, replaces: str | None) -> str:
         )
     Variable.set(key, json.dumps(settings, indent=2, ensure_ascii=False))
     return key
+
+
+def is_in_environment(key: str) -> bool:
+    """Tell whether a Variable is set in the environment, which counts first and cannot be saved to."""
+    return f"AIRFLOW_VAR_{key.upper()}" in os.environ
 
 
 def find_present(task_name: str) -> SettingsText | None:

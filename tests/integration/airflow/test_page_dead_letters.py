@@ -1,14 +1,11 @@
 """The page's route of dead letters against real servers: a letter's changes, with masked columns masked."""
 
-import json
-
 import pytest
 
 from tests.support.dead_letters import TABLES, make_tables, options, refuse
-from tests.support.page import Page
 from tests.support.replication import Replication, settings
-from tests.support.served_app import serving_app
-from trempy_provider.plugins.api import airflow_access, app, rights, tasks
+from tests.support.task_page import page_of_task
+from trempy_provider.plugins.api import rights
 
 SECRET = "a private note"
 REDACT = {
@@ -33,16 +30,9 @@ def replication(connections, rabbitmq_uri, task_name):
 
 
 @pytest.fixture
-def page(replication, task_name, monkeypatch):
-    """Serve the page to somebody who may read everything of the task."""
-    kept = json.dumps(replication.task.model_dump(mode="json", by_alias=True, exclude_unset=True))
-    monkeypatch.setattr(tasks, "read_variables", lambda _: {f"trempy_task_{task_name}": kept})
-    monkeypatch.setattr(rights, "readable_dags", lambda _, dag_ids: set(dag_ids))
-    monkeypatch.setattr(rights, "may_read_logs", lambda *_: True)
-    served = app.create_app()
-    served.dependency_overrides[airflow_access.current_user] = lambda: None
-    with serving_app(served) as url:
-        yield Page(url, None)
+def page(replication, monkeypatch):
+    with page_of_task(replication.task, monkeypatch) as page:
+        yield page
 
 
 def test_a_dead_letter_is_shown_with_its_changes_and_what_is_masked_stays_masked(

@@ -1,13 +1,10 @@
 """The page's route of a task's statistics: time in which nobody looked, because the task waited, is idle."""
 
-import json
-
 import pytest
 
-from tests.support.page import Page
 from tests.support.replication import Replication, settings
-from tests.support.served_app import serving_app
-from trempy_provider.plugins.api import airflow_access, app, history, rights, tasks
+from tests.support.task_page import page_of_task
+from trempy_provider.plugins.api import history
 from trempy_provider.plugins.api.airflow_access import DagFacts
 
 WAITING = """
@@ -25,13 +22,8 @@ def page(connections, rabbitmq_uri, task_name, monkeypatch):
     )
     replication.setup()
     connections.target.execute(WAITING, [task_name])
-    kept = json.dumps(replication.task.model_dump(mode="json", by_alias=True, exclude_unset=True))
-    monkeypatch.setattr(tasks, "read_variables", lambda _: {f"trempy_task_{task_name}": kept})
-    monkeypatch.setattr(rights, "readable_dags", lambda _, dag_ids: set(dag_ids))
-    served = app.create_app()
-    served.dependency_overrides[airflow_access.current_user] = lambda: None
-    with serving_app(served) as url:
-        yield Page(url, None)
+    with page_of_task(replication.task, monkeypatch) as page:
+        yield page
     replication.teardown()
 
 

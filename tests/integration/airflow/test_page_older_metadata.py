@@ -1,15 +1,12 @@
 """The page says of metadata that an older version has left that it is so, and what helps."""
 
-import json
-
 import pytest
 
 from tests.support.older_metadata import take_metadata_back
-from tests.support.page import Page
 from tests.support.replication import Replication, settings
-from tests.support.served_app import serving_app
+from tests.support.task_page import page_of_task
 from trempy_provider.jobs.validate import validate
-from trempy_provider.plugins.api import airflow_access, app, history, overview, rights, tasks
+from trempy_provider.plugins.api import history, overview
 
 SAID = "the metadata schema trempy is of an older version"
 HELP = "run the DAG of the task's full load or CDC"
@@ -27,20 +24,13 @@ def replication(connections, rabbitmq_uri, task_name):
 
 
 @pytest.fixture
-def page(replication, task_name, monkeypatch):
-    """Serve the page to somebody who may read everything of the task."""
-    kept = json.dumps(replication.task.model_dump(mode="json", by_alias=True, exclude_unset=True))
-    monkeypatch.setattr(tasks, "read_variables", lambda _: {f"trempy_task_{task_name}": kept})
-    monkeypatch.setattr(rights, "readable_dags", lambda _, dag_ids: set(dag_ids))
-    monkeypatch.setattr(rights, "may_read_logs", lambda *_: True)
+def page(replication, monkeypatch):
     monkeypatch.setattr(overview, "permissions_of", lambda *_: {})
     monkeypatch.setattr(overview, "may_create_variables", lambda _: False)
     for module in (history, overview):
         monkeypatch.setattr(module, "find_dags", lambda _: {})
-    served = app.create_app()
-    served.dependency_overrides[airflow_access.current_user] = lambda: None
-    with serving_app(served) as url:
-        yield Page(url, None)
+    with page_of_task(replication.task, monkeypatch) as page:
+        yield page
 
 
 def test_what_older_metadata_does_not_tell_is_named_and_the_rest_is_shown(

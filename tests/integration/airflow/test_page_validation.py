@@ -4,11 +4,10 @@ import json
 
 import pytest
 
-from tests.support.page import Page
 from tests.support.replication import Replication, settings
-from tests.support.served_app import serving_app
+from tests.support.task_page import page_of_task
 from trempy_provider.jobs.validate import validate
-from trempy_provider.plugins.api import airflow_access, app, rights, tasks
+from trempy_provider.plugins.api import rights
 from trempy_provider.postgres.parameters import ConnectionParameters
 from trempy_provider.postgres.session import Endpoint
 from trempy_provider.postgres.table_states import read_table_states
@@ -48,16 +47,9 @@ def replication(connections, rabbitmq_uri, task_name):
 
 
 @pytest.fixture
-def page(replication, task_name, monkeypatch):
-    """Serve the page to somebody who may read everything of the task."""
-    kept = json.dumps(replication.task.model_dump(mode="json", by_alias=True, exclude_unset=True))
-    monkeypatch.setattr(tasks, "read_variables", lambda _: {f"trempy_task_{task_name}": kept})
-    monkeypatch.setattr(rights, "readable_dags", lambda _, dag_ids: set(dag_ids))
-    monkeypatch.setattr(rights, "may_read_logs", lambda *_: True)
-    served = app.create_app()
-    served.dependency_overrides[airflow_access.current_user] = lambda: None
-    with serving_app(served) as url:
-        yield Page(url, None)
+def page(replication, monkeypatch):
+    with page_of_task(replication.task, monkeypatch) as page:
+        yield page
 
 
 def shown(page, task_name):

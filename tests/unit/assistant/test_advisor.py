@@ -334,6 +334,22 @@ def test_columns_that_are_named_are_chosen(text, option, columns):
         "replicate sales.customers without id",
         "replicate sales.customers, only state RJ",
         "replicate sales.customers and sales.orders without the column name",
+        "sales.customers, only id from 1 to 100",
+        "sales.customers, so id de 1 a 100",
+        "sales.customers, only id in (1, 2, 3)",
+        "only id and name of sales.customers from SP",
+        "so id e name de customers de SP",
+        "sales.events, only kind from SP",
+        "sales.events, only kind and at",
+        "sales.customers without email and without phone",
+        "everything but email of sales.customers",
+        "do not copy email of sales.customers",
+        "sales.customers, email excluded",
+        "only id and name of sales.customers and phone",
+        "only id and name of sales.customers created after 2024",
+        "only id and name of sales.customers every day but email",
+        "sales.customers without email, name in capitals",
+        "only id and name of sales.customers, only phone",
     ],
 )
 def test_columns_that_are_not_clearly_chosen_are_left_to_the_person(text):
@@ -418,34 +434,6 @@ def test_a_mask_of_another_task_is_not_drafted_for_a_column_that_is_left_out():
     draft = advise("sales.customers without email", Grounds(shop(), history))
 
     assert "transformations" not in draft.settings
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "sales.customers, only id from 1 to 100",
-        "sales.customers, so id de 1 a 100",
-        "sales.customers, only id in (1, 2, 3)",
-        "only id and name of sales.customers from SP",
-        "so id e name de customers de SP",
-        "sales.events, only kind from SP",
-        "sales.events, only kind and at",
-        "sales.customers without email and without phone",
-        "everything but email of sales.customers",
-        "do not copy email of sales.customers",
-        "sales.customers, email excluded",
-        "only id and name of sales.customers and phone",
-        "only id and name of sales.customers created after 2024",
-        "only id and name of sales.customers every day but email",
-        "sales.customers without email, name in capitals",
-        "only id and name of sales.customers, only phone",
-    ],
-)
-def test_a_choice_of_columns_that_is_not_understood_whole_is_not_drafted(text):
-    draft = advise(text, Grounds(shop()))
-
-    assert all(not entry.columns and not entry.exclude_columns for entry in draft.task.tables)
-    assert any("does not read" in warning for warning in draft.warnings)
 
 
 def test_several_parts_that_leave_columns_out_are_read_together():

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 from dataclasses import asdict
 from typing import Annotated, Any
 
@@ -15,7 +13,13 @@ from trempy_provider.config.differences import find_differences
 from trempy_provider.config.json_text import JsonTextError, parse_json
 from trempy_provider.config.loader import load_task, task_json_schema
 from trempy_provider.errors import SettingsError, TrempyError
-from trempy_provider.hooks.settings import SettingsText, find_settings, task_variable_of
+from trempy_provider.hooks.settings import (
+    SettingsText,
+    etag_of,
+    find_settings,
+    is_in_environment,
+    task_variable_of,
+)
 from trempy_provider.plugins.api.airflow_access import (
     ChangedMeanwhileError,
     CurrentUser,
@@ -53,7 +57,7 @@ def show_settings(name: PermittedName, user: CurrentUser) -> dict[str, Any]:
     present = _present(name)
     if present is None:
         raise HTTPException(status.HTTP_404_NOT_FOUND, f"there is no replication task {name!r}")
-    in_database = read_variables(key).get(key) is not None and not _is_in_environment(key)
+    in_database = read_variables(key).get(key) is not None and not is_in_environment(key)
     text = _text(present)
     return {
         "variable": key if in_database else None,
@@ -61,7 +65,7 @@ def show_settings(name: PermittedName, user: CurrentUser) -> dict[str, Any]:
         "settings": _parsed(text),
         "text": text,
         "schema": task_json_schema(),
-        "etag": _etag(text),
+        "etag": etag_of(text),
         "can_edit": in_database and may_use_variable(user, key, method="PUT"),
     }
 
@@ -89,10 +93,10 @@ def save_settings(name: PermittedName, user: CurrentUser, given: Saved, state: S
     require_variable(user, key, method="POST" if given.etag is None else "PUT")
     if problems := _problems(name, given.text):
         raise HTTPException(status.HTTP_422_UNPROCESSABLE_CONTENT, {"problems": problems})
-    if _is_in_environment(key):
+    if is_in_environment(key):
         raise _conflict(f"the Variable {key} is set in the environment: it cannot be changed here")
     present = read_variables(key).get(key)
-    if given.etag != (None if present is None else _etag(present)):
+    if given.etag != (None if present is None else etag_of(present)):
         raise _conflict("the settings were changed meanwhile by somebody else")
     if present is None and _present(name) is not None:
         raise _conflict(f"task {name} is defined elsewhere than in the Variable {key}")
@@ -101,7 +105,7 @@ def save_settings(name: PermittedName, user: CurrentUser, given: Saved, state: S
     except ChangedMeanwhileError as error:
         raise _conflict("the settings were changed meanwhile by somebody else") from error
     state.forget_tasks()
-    return {"etag": _etag(given.text)}
+    return {"etag": etag_of(given.text)}
 
 
 def _problems(name: str, text: str) -> list[dict[str, str]]:
@@ -118,7 +122,7 @@ def _problems(name: str, text: str) -> list[dict[str, str]]:
 def _present(name: str) -> SettingsText | None:
     """Return the settings as they are this moment; the Variables of Airflow's database are read directly."""
     key = task_variable_of(name)
-    text = None if _is_in_environment(key) else read_variables(key).get(key)
+    text = None if is_in_environment(key) else read_variables(key).get(key)
     if text is not None:
         return SettingsText(name, f"Variable {key}", text, key)
     try:
@@ -141,14 +145,6 @@ def _parsed(text: str) -> object | None:
         return parse_json(text)
     except JsonTextError:
         return None
-
-
-def _is_in_environment(key: str) -> bool:
-    return f"AIRFLOW_VAR_{key.upper()}" in os.environ
-
-
-def _etag(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 def _conflict(detail: str) -> HTTPException:
